@@ -1,0 +1,112 @@
+"""What a driver may know about us. Knows only `errors` and `messages`; drivers import this and nothing deeper.
+
+A driver is one file in `drivers/` with a `Config(DeviceConfig)` and a `Driver(config, services)`. Its constructor
+stores; `run(emit)` works until it is cancelled. It raises `DeviceError` to be restarted with back-off, `ConfigError`
+to be parked.
+"""
+
+import hashlib
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Literal, Protocol, runtime_checkable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.messages import Fact, Reading
+
+Health = Literal["unknown", "online", "degraded", "offline"]
+
+
+class DeviceConfig(BaseModel):
+    """One `[[device]]` table. A driver derives its own `Config` and adds its fields, each with a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$", description="name of the device, unique in the shop")
+    driver: str = Field(description="file name of the driver in `drivers/`, without `.py`")
+    enabled: bool = Field(default=True, description="false keeps the table but does not start the driver")
+
+
+class Emit(Protocol):
+    """The way into the core: returns when every fact given is on disk. Full inbox = waits (back-pressure)."""
+
+    def __call__(self, *messages: Reading | Fact) -> Awaitable[None]:
+        """Hand over messages, in order."""
+
+
+class Clock(Protocol):
+    """The one source of time. Durations come from `asyncio.get_running_loop().time()`, never from here."""
+
+    def now(self) -> datetime:
+        """Return UTC, time zone aware."""
+
+
+class ReportHealth(Protocol):
+    """Tell the state of one's device; repeat freely, only changes become facts. No state without evidence."""
+
+    def __call__(self, state: Health, reason: str, evidence: str, next_step: str) -> None:
+        """`reason` is a stable code (`ap_silent`), `evidence` what was seen, `next_step` what to do about it."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the gateway offers to one driver. A test hands over just what the driver under test uses."""
+
+    clock: Clock
+    report: ReportHealth
+
+
+class Driver(Protocol):
+    """Every driver."""
+
+    async def run(self, emit: Emit) -> None:
+        """Work until cancelled."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """A picture for one label, complete: the revision mark is in the pixels, so that no two pushes are alike.
+
+    `pixels` holds one byte a pixel, an index into `colors`, row by row, as a person sees them (`width * height` bytes).
+    """
+
+    label: str
+    gtin: str | None
+    price_minor: int | None
+    currency: str | None
+    wave: str | None
+    revision: int
+    width: int
+    height: int
+    colors: tuple[str, ...]
+    pixels: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of `pixels`, hex: the name of this picture in facts, journal and ground truth."""
+        return hashlib.sha256(self.pixels).hexdigest()
+
+
+@runtime_checkable
+class Labels(Driver, Protocol):
+    """A driver that has shelf labels behind it. Discovery comes as `LabelSeen` readings."""
+
+    async def show(self, face: Face) -> None:
+        """Take the face over and return at once; the newest wish for a label wins, nothing is retried by the driver.
+
+        What became of it comes back as facts with the face's `revision`: `LabelStored`, then exactly one of
+        `LabelShown` and `LabelFailed` (a face that a newer wish replaced fails with reason `superseded`).
+        """
+
+    async def blink(self, label: str, seconds: int) -> None:
+        """Let a person find the label. Raises `Rejected` with the reason when it cannot (an image is on its way)."""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A driver that `aisled check` can ask to try its connection without touching the device's state."""
+
+    async def check(self) -> str:
+        """Return one line of what answered; raise `DeviceError` or `ConfigError` with the reason."""
