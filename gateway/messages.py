@@ -193,6 +193,15 @@ class ShowFace(Command):
     revision: int
 
 
+class PriceWanted(Command):
+    """The book's price of a product changed (null: it has none any more). For the journal; said by Pricing."""
+
+    gtin: Gtin
+    price_minor: PriceMinor | None
+    currency: Currency | None
+    wave: str | None
+
+
 class Tick(Command):
     """Time went on: schedules and deadlines are looked at."""
 
