@@ -1,0 +1,65 @@
+"""The synchronous heart of the store: one attempt at one transaction. Whoever calls it owns the connection.
+
+A commit holds the facts' outbox rows, what the projections make of the messages, and the deletion of what head office
+acknowledged. It either is on disk (`synchronous=FULL`) when `commit` returns, or left no trace.
+Not here: threads and retries (`writer.py`), asyncio (`store.py`), what waits and how it is numbered (`outbox.py`).
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Protocol
+
+from sqlite_utils import Migrations
+
+from gateway.messages import Message
+from gateway.store.outbox import Outbox
+
+SPARE_PAGES = 2048  # free pages kept for reuse; above this they go back to the file system in small steps
+VACUUM_PAGES = 256
+
+
+class Projection(Protocol):
+    """Tables that are changed only by messages, in the transaction that keeps the messages."""
+
+    @property
+    def migrations(self) -> Migrations:
+        """Its own tables."""
+
+    def apply(self, connection: sqlite3.Connection, messages: Sequence[Message]) -> None:
+        """Apply a whole batch, facts and commands, in order. Runs in the writer thread, inside the transaction."""
+
+
+class Ledger:
+    """Commits batches of messages."""
+
+    def __init__(self, connection: sqlite3.Connection, outbox: Outbox, projections: Sequence[Projection]) -> None:
+        self._connection = connection
+        self._projections = tuple(projections)
+        self.outbox = outbox
+
+    def commit(self, messages: Sequence[Message]) -> None:
+        """Keep all or nothing. Raises sqlite3.Error, OSError, or what a projection raises."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self.outbox.mark()
+        try:
+            self._write(messages)
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self.outbox.rollback()
+            if self._connection.in_transaction:  # SQLite may have rolled back itself, on a full disk for example
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _write(self, messages: Sequence[Message]) -> None:
+        self.outbox.forget()
+        if messages:
+            self.outbox.add(messages)
+            for projection in self._projections:
+                projection.apply(self._connection, messages)
+        self.outbox.save()
+
+    def give_back(self) -> None:
+        """Return some free pages to the file system when there are many; a short piece of work."""
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free > SPARE_PAGES:
+            self._connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()

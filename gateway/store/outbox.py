@@ -1,0 +1,140 @@
+"""The outbox on one connection: numbers facts gap-free per stream, keeps them until head office has them.
+
+Runs inside a transaction that `ledger.py` opens; `mark` and `rollback` take the counters back with it. A number is
+never used twice, also not when the outbox is empty after a restart: the counters are rows of their own.
+Not here: threads, commits, quota (`quota.py`), how an event is written (`events.py`).
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from gateway.messages import Fact, Message, Stream
+from gateway.store.events import EventEncoder
+from gateway.store.schema import STREAMS
+
+# Table names are made of two constants; a statement can hold no parameter in their place.
+_INSERT = {s: f"INSERT INTO outbox_{s} (sequence, event) VALUES (?, ?)" for s in STREAMS}  # noqa: S608
+_DELETE = {s: f"DELETE FROM outbox_{s} WHERE sequence <= ?" for s in STREAMS}  # noqa: S608
+_WEIGH = {s: f"SELECT count(*), coalesce(sum(length(event)), 0) FROM outbox_{s} WHERE sequence <= ?" for s in STREAMS}  # noqa: S608
+_UNSENT = {s: f"SELECT sequence, event FROM outbox_{s} WHERE sequence > ? ORDER BY sequence LIMIT ?" for s in STREAMS}  # noqa: S608
+_LOAD = "SELECT last, freed, rows, bytes, thinned FROM outbox_stream WHERE name = ?"
+_SAVE = "UPDATE outbox_stream SET last = ?, freed = ?, rows = ?, bytes = ?, thinned = ? WHERE name = ?"
+
+
+class Quality(Protocol):
+    """How far the clock can be trusted: synced, holdover or unknown."""
+
+    @property
+    def quality(self) -> str:
+        """The word that goes into `timequality`."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """One stream: last number given, last number freed, what waits, and through which number it was thinned."""
+
+    last: int = 0
+    freed: int = 0
+    rows: int = 0
+    bytes: int = 0
+    thinned: int = 0
+
+
+class Outbox:
+    """Both streams on the writer's connection."""
+
+    def __init__(self, connection: sqlite3.Connection, encoder: EventEncoder, clock: Quality) -> None:
+        self._connection = connection
+        self._encoder = encoder
+        self._clock = clock
+        self._marked: dict[Stream, Counters] = {}
+        self._wishes: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
+        self.counters: dict[Stream, Counters] = {stream: Counters() for stream in STREAMS}
+
+    def load(self) -> None:
+        """Read the counters."""
+        for stream in STREAMS:
+            row = self._connection.execute(_LOAD, [stream]).fetchone()
+            self.counters[stream] = Counters(*row)
+            self._wishes[stream] = self.counters[stream].freed
+
+    def mark(self) -> None:
+        """Remember the counters: a transaction begins."""
+        self._marked = {stream: replace(counters) for stream, counters in self.counters.items()}
+
+    def rollback(self) -> None:
+        """Take the counters back: the transaction failed."""
+        self.counters = self._marked
+
+    def add(self, messages: Iterable[Message]) -> None:
+        """Give each fact among `messages` its number, encode it, insert it."""
+        quality = self._clock.quality
+        encode = self._encoder.encode
+        rows: dict[Stream, list[tuple[int, bytes]]] = {stream: [] for stream in STREAMS}
+        following = {stream: self.counters[stream].last for stream in STREAMS}
+        for message in messages:
+            if isinstance(message, Fact):
+                following[message.stream] = sequence = following[message.stream] + 1
+                rows[message.stream].append((sequence, encode(message, sequence, quality)))
+        for stream, fresh in rows.items():
+            if fresh:
+                self._insert(stream, fresh)
+
+    def _insert(self, stream: Stream, fresh: list[tuple[int, bytes]]) -> None:
+        self._connection.executemany(_INSERT[stream], fresh)
+        counters = self.counters[stream]
+        counters.last = fresh[-1][0]
+        counters.rows += len(fresh)
+        counters.bytes += sum(len(event) for _, event in fresh)
+
+    def save(self) -> None:
+        """Write the counters that changed since `mark`."""
+        for stream, now in self.counters.items():
+            if now != self._marked[stream]:
+                self._connection.execute(_SAVE, [now.last, now.freed, now.rows, now.bytes, now.thinned, stream])
+
+    def wish_free(self, stream: Stream, through: int) -> None:
+        """Note that head office has everything through this number (any thread); the next commit deletes it."""
+        self._wishes[stream] = max(self._wishes[stream], through)
+
+    def freed(self, stream: Stream) -> int:
+        """Through which number the rows are gone or about to go."""
+        return self._wishes[stream]
+
+    def has_wishes(self) -> bool:
+        """Tell whether the next commit has rows to delete."""
+        return any(self._wishes[stream] > self.counters[stream].freed for stream in STREAMS)
+
+    def forget(self) -> None:
+        """Delete what was wished away: always a contiguous prefix, never beyond what was given a number."""
+        for stream in STREAMS:
+            counters = self.counters[stream]
+            through = min(self._wishes[stream], counters.last)
+            if through > counters.freed:
+                self.drop_through(stream, through)
+                counters.freed = through
+
+    def drop_through(self, stream: Stream, through: int) -> int:
+        """Delete the oldest rows through this number; return how many there were."""
+        rows, size = self._connection.execute(_WEIGH[stream], [through]).fetchone()
+        self._connection.execute(_DELETE[stream], [through])
+        counters = self.counters[stream]
+        counters.rows -= rows
+        counters.bytes -= size
+        return int(rows)
+
+
+def unsent(
+    connection: sqlite3.Connection, stream: Stream, after: int, limit: int, max_bytes: int
+) -> list[tuple[int, bytes]]:
+    """Return the oldest rows past `after`, at most `limit` and `max_bytes`, but one at least if there is any."""
+    found: list[tuple[int, bytes]] = []
+    size = 0
+    for sequence, event in connection.execute(_UNSENT[stream], [after, limit]):
+        size += len(event)
+        if found and size > max_bytes:
+            break
+        found.append((sequence, event))
+    return found

@@ -1,0 +1,186 @@
+"""The store as the rest of the gateway sees it: async, one file, one writer. Start here.
+
+`append` returns after the commit that keeps the batch; a disk that takes nothing makes it wait, not fail. What is kept
+where: `schema.py`. How: `ledger.py` (one transaction), `writer.py` (thread, group commit, retries), `outbox.py`
+(numbers), `opening.py` (checks and salvage at start). Not here: what messages mean (`apply_*.py`, `journal.py`).
+"""
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.messages import Message, Stream
+from gateway.store.events import EventEncoder
+from gateway.store.ledger import Ledger, Projection
+from gateway.store.opening import Opening, OpenReport, StoreClock
+from gateway.store.outbox import Outbox, unsent
+from gateway.store.reader import Reader
+from gateway.store.schema import MEMORY
+from gateway.store.writer import Committer, Job, WriterThread
+
+LAZY_FREE_S = 1.0  # rows that head office has are deleted with the next commit, or after this
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+def _ignore(_text: str | None) -> None:
+    """Nobody wants to hear of trouble."""
+
+
+class Store:
+    """One SQLite file. `in_thread=False` runs everything on the caller, for tests in virtual time."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        store_id: str,
+        gateway_id: str,
+        clock: StoreClock,
+        projections: Sequence[Projection] = (),
+        in_thread: bool = True,
+        on_trouble: Callable[[str | None], None] = _ignore,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._on_trouble = on_trouble
+        self._encoder = EventEncoder(store_id, gateway_id)
+        self._opening = Opening(path, gateway_id, clock, projections)
+        self._projections = projections
+        self._shared = not in_thread or path == MEMORY
+        self._in_thread = in_thread
+        self._thread: WriterThread | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._lazy: asyncio.TimerHandle | None = None
+        self._appended = asyncio.Event()
+        self._turn = asyncio.Lock()
+
+    async def open(self) -> OpenReport:
+        """Check, salvage, migrate, count. Raises ConfigError when a person must act first."""
+        self._loop = asyncio.get_running_loop()
+        report = await asyncio.to_thread(self._start) if self._in_thread else self._start()
+        if self._in_thread:
+            self._thread = WriterThread(self._committer)
+            self._thread.start()
+        return report
+
+    def _start(self) -> OpenReport:
+        self._connection, report = self._opening.open()
+        self._outbox = Outbox(self._connection, self._encoder, self._clock)
+        self._outbox.load()
+        self._ledger = Ledger(self._connection, self._outbox, self._projections)
+        self._committer = Committer(self._ledger.commit, self._relieve, self._trouble)
+        shared = self._connection if self._shared else None
+        self._publisher_reader = Reader("store-unsent", self._path, shared)
+        self._reader = Reader("store-read", self._path, shared)
+        return report
+
+    async def append(self, messages: Sequence[Message]) -> None:
+        """Keep the batch in one commit; waits while the disk takes nothing. StoreError: damaged, or over quota."""
+        if not messages:
+            return
+        if self._thread is None:
+            await self._append_inline(messages)
+            return
+        done: asyncio.Future[None] = self._loop.create_future()
+        job = Job(messages, partial(self._from_writer, done))
+        self._thread.put(job)
+        try:
+            await done
+        except asyncio.CancelledError:
+            job.abandoned = True
+            raise
+
+    async def _append_inline(self, messages: Sequence[Message]) -> None:
+        outcome: list[BaseException | None] = []
+        job = Job(messages, outcome.append)
+        async with self._turn:
+            while (delay_s := self._committer.attempt([job])) is not None:  # noqa: ASYNC110 - a back-off, not a poll
+                await asyncio.sleep(delay_s)
+        if outcome[0] is not None:
+            raise outcome[0]
+        self._appended.set()
+
+    def _from_writer(self, done: asyncio.Future[None], error: BaseException | None) -> None:
+        self._on_loop(self._settle, done, error)
+
+    def _on_loop(self, function: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+    def _settle(self, done: asyncio.Future[None], error: BaseException | None) -> None:
+        if error is None:
+            self._appended.set()
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def _trouble(self, text: str | None) -> None:
+        self._on_loop(self._on_trouble, text)
+
+    def _relieve(self, error: BaseException) -> None:
+        """Make room, if room is what is missing."""
+
+    async def unsent(
+        self, stream: Stream, after: int, limit: int = 100, max_bytes: int = 65536
+    ) -> list[tuple[int, bytes]]:
+        """Return committed `(sequence, event)` rows past `after`, in order; one at least if there is any."""
+        start = max(after, self._outbox.freed(stream))
+        return await self._publisher_reader.run(lambda connection: unsent(connection, stream, start, limit, max_bytes))
+
+    def free(self, stream: Stream, through: int) -> None:
+        """Head office has every number through this one: the rows go with the next commit, or within LAZY_FREE_S."""
+        self._outbox.wish_free(stream, through)
+        if self._lazy is None:
+            self._lazy = self._loop.call_later(LAZY_FREE_S, self._free_now)
+
+    def _free_now(self) -> None:
+        self._lazy = None
+        if not self._outbox.has_wishes():
+            return
+        job = Job((), lambda _error: None)
+        if self._thread is None:
+            self._committer.attempt([job])
+        else:
+            self._thread.put(job)
+
+    async def wait_appended(self) -> None:
+        """Return when rows were committed since the last return. For one waiter: the publisher."""
+        await self._appended.wait()
+        self._appended.clear()
+
+    async def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a query on a read-only connection, in its own thread. Raises StoreError when it takes too long."""
+        return await self._reader.run(function)
+
+    async def close(self) -> None:
+        """Finish what is queued, delete what was freed, mark the file clean. Less than a second."""
+        if self._lazy is not None:
+            self._lazy.cancel()
+        self._publisher_reader.close()
+        self._reader.close()
+        if self._thread is None:
+            self._shut()
+        else:
+            self._thread.put(self._shut)
+            await asyncio.to_thread(self._thread.stop)
+
+    def _shut(self) -> None:
+        try:
+            self._ledger.commit(())
+            self._opening.mark_clean(self._connection, self._outbox.counters)
+        except (sqlite3.Error, OSError) as error:
+            log.warning(
+                "the store could not be closed cleanly; it will be checked at the next start", extra={"why": str(error)}
+            )
+        self._connection.close()
+        self._opening.release()
