@@ -1,0 +1,159 @@
+"""Bar codes and QR codes as exact bitmaps, proven readable before they may stand on a face.
+
+Every symbol is drawn once per (text, module size, height) as a bitmap with its quiet zones, and zxing-cpp must read
+that bitmap back. Drawing is deterministic, and a face pastes the proven bitmap, quiet zones included, untouched into a
+box that nothing else may enter. So one read-back (0.1 ms) proves the symbol on every face that carries it, and a face
+with the same product but a new price costs none.
+Not here: which symbol stands where (`face_templates.py`), the tables of bars (`face_bars.py`).
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import segno
+import zxingcpp
+from PIL import Image, ImageChops
+from segno import consts
+
+from gateway.errors import Refused
+from gateway.prices.face_bars import code_128, ean_8, ean_13, gs1_128
+
+QR_QUIET = 4  # ISO/IEC 18004, 6.3.8: four modules on each side
+QR_MODULE_PX = 2  # below this a phone does not read it from the glass
+BARS_MIN_PX = 8  # lower bars cannot be hit with a scanner
+_KEPT = 32_768  # symbols in memory: about 300 bytes each
+_READ_AS = {
+    "ean13": (zxingcpp.BarcodeFormat.EAN13, zxingcpp.BarcodeFormat.UPCA),
+    "ean8": (zxingcpp.BarcodeFormat.EAN8,),
+    "code128": (zxingcpp.BarcodeFormat.Code128,),
+    "qr": (zxingcpp.BarcodeFormat.QRCode,),
+}
+
+
+class Symbol(NamedTuple):
+    """A proven symbol, packed small (one bit a module), so that all products of a shop can stay in memory."""
+
+    modules_wide: int
+    modules_high: int
+    bits: bytes
+    width: int
+    height: int
+
+    def image(self) -> Image.Image:
+        """Return the bitmap as proven: mode "1", ink = 1, quiet zones inside."""
+        small = Image.frombytes("1", (self.modules_wide, self.modules_high), self.bits)
+        return small.resize((self.width, self.height), Image.Resampling.NEAREST)
+
+
+def product_bars(gtin: str, width: int, height: int) -> Image.Image:
+    """Return the bar code of a 14-digit GTIN, as wide as whole modules allow: mode "1", ink = 1, quiet zones inside.
+
+    GTIN-13 and GTIN-12 give EAN-13 (a UPC-A symbol is an EAN-13 symbol with a leading zero), GTIN-8 gives EAN-8, a
+    GTIN-14 of a trade unit GS1-128. Raises Refused when it does not fit or cannot be read.
+    """
+    return _product_symbol(gtin, width, height).image()
+
+
+def label_bars(text: str, width: int, height: int) -> Image.Image:
+    """Return a label's id for a technician's scanner: Code 128, or a QR code where the box is too narrow for bars."""
+    return _label_symbol(text, width, height).image()
+
+
+def link_qr(base: str, gtin: str, width: int, height: int) -> Image.Image:
+    """Return the GS1 Digital Link of a product (`<base>/01/<GTIN-14>`) as a QR code."""
+    return _qr(f"{base}/01/{gtin}", width, height).image()
+
+
+@lru_cache(maxsize=_KEPT)
+def _product_symbol(gtin: str, width: int, height: int) -> Symbol:
+    if len(gtin) != 14 or not gtin.isdecimal() or not gtin.isascii():
+        raise Refused(f"{gtin!r} is not a GTIN of 14 digits")
+    if gtin.startswith("000000"):
+        return _bars("ean8", gtin[6:], ean_8(gtin[6:]), width, height)
+    if gtin.startswith("0"):
+        return _bars("ean13", gtin[1:], ean_13(gtin[1:]), width, height)
+    return _bars("code128", "01" + gtin, gs1_128("01" + gtin), width, height)
+
+
+@lru_cache(maxsize=_KEPT)
+def _label_symbol(text: str, width: int, height: int) -> Symbol:
+    modules = code_128(text)
+    if len(modules) <= width:
+        return _bars("code128", text, modules, width, height)
+    return _qr(text, width, height)
+
+
+def _bars(kind: str, text: str, modules: str, width: int, height: int) -> Symbol:
+    module_px = width // len(modules)
+    if module_px < 1 or height < BARS_MIN_PX:
+        raise Refused(
+            f"bar code {text} needs {len(modules)} x {BARS_MIN_PX} pixels or more, its box has {width} x {height}"
+        )
+    row = Image.frombytes("L", (len(modules), 1), modules.encode().translate(_TO_INK)).convert("1")
+    symbol = Symbol(*row.size, row.tobytes(), len(modules) * module_px, height)
+    _prove(kind, text, symbol.image())
+    return symbol
+
+
+_TO_INK = bytes(255 if code == ord("1") else 0 for code in range(256))
+
+
+@lru_cache(maxsize=_KEPT)
+def _qr(text: str, width: int, height: int) -> Symbol:
+    """Return `text` as a QR code of whole modules, at least 2 pixels each.
+
+    The data mask is fixed, not chosen by ISO/IEC 18004 7.8.3 (which is meant for dirty print and takes five times
+    as long); the read-back decides, and only when it fails another mask is tried.
+    """
+    for mask in range(8):
+        matrix = segno.make_qr(_segments(text), error="L", boost_error=False, mask=mask).matrix
+        modules = len(matrix) + 2 * QR_QUIET
+        side = min(width, height) // modules * modules
+        if side < modules * QR_MODULE_PX:
+            raise Refused(f"QR code {text!r} needs {modules * QR_MODULE_PX} pixels, its box has {width} x {height}")
+        symbol = Symbol(modules, modules, _dots(matrix).tobytes(), side, side)
+        try:
+            _prove("qr", text, symbol.image())
+        except Refused:
+            continue
+        return symbol
+    raise Refused(f"QR code {text!r} does not read back")
+
+
+def _segments(text: str) -> list[tuple[str, int]] | str:
+    """Write a link's last 14 digits in numeric mode: 25 modules where plain bytes need 29."""
+    head, tail = text[:-14], text[-14:]
+    if head and tail.isdecimal() and tail.isascii():
+        return [(head, consts.MODE_BYTE), (tail, consts.MODE_NUMERIC)]
+    return text
+
+
+def _dots(matrix: tuple[bytearray, ...]) -> Image.Image:
+    side = len(matrix)
+    image = Image.new("L", (side + 2 * QR_QUIET,) * 2)
+    cells = b"".join(bytes(row) for row in matrix).translate(bytes([0, 255]) + bytes(254))
+    image.paste(Image.frombytes("L", (side, side), cells), (QR_QUIET, QR_QUIET))
+    return image.convert("1")
+
+
+def _prove(kind: str, text: str, image: Image.Image) -> None:
+    found = read_codes(ImageChops.invert(image).convert("L"), kind)
+    if text not in found and not (kind == "ean13" and text[1:] in found and text[0] == "0"):
+        raise Refused(f"bar code {text} does not read back (got {found or 'nothing'})")
+
+
+def read_codes(image: Image.Image, kind: str | None = None) -> list[str]:
+    """Return the texts of all symbols that zxing-cpp finds (`kind` narrows the search; GS1 text without brackets)."""
+    wanted = [f for known, formats in _READ_AS.items() if kind in (None, known) for f in formats]
+    texts: list[str] = []
+    for code_format in wanted:
+        results = zxingcpp.read_barcodes(
+            image,
+            formats=code_format,
+            try_rotate=False,
+            try_downscale=False,
+            try_invert=False,
+            text_mode=zxingcpp.TextMode.Plain,
+        )
+        texts += [result.text.lstrip("\x1d") for result in results]
+    return texts
