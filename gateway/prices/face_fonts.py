@@ -28,6 +28,7 @@ _STACKS = {
         _DROID,
     ),
 }
+_EMBOLDEN_FROM_PX = 18  # these fonts have one weight only; smaller, their strokes would run together
 _NOTO_FACES = {"ja": 0, "ko": 1, "zh-hant": 3, "zh-tw": 3, "zh-hk": 4, "zh": 2}  # order of faces in the .ttc
 _NO_CHARACTER = "\U0010fffe"  # a noncharacter: what a font draws for it is its "missing" box
 _PROBE_PX = 32
@@ -129,10 +130,13 @@ def mask(text: str, role: str, size_px: int, language: str) -> Mask:
     left = int(min(at + box[0] for at, box in zip(pens or [0], boxes, strict=True)))
     right = int(max(at + box[2] for at, box in zip(pens or [0], boxes, strict=True)))
     top, bottom = int(min(box[1] for box in boxes)), int(max(box[3] for box in boxes))
-    image = Image.new("1", (max(right - left, 1), max(bottom - top, 1)))
+    image = Image.new("1", (max(right - left, 1) + 1, max(bottom - top, 1)))
     pencil = ImageDraw.Draw(image)
     for at, (path, run) in zip(pens, runs, strict=True):
-        pencil.text((at - left, -top), run, fill=1, font=_font(path, size_px, language), anchor="ls")
+        font = _font(path, size_px, language)
+        pencil.text((at - left, -top), run, fill=1, font=font, anchor="ls")
+        if role == "bold" and size_px >= _EMBOLDEN_FROM_PX and path.endswith((_DROID, _WQY)):
+            pencil.text((at - left + 1, -top), run, fill=1, font=font, anchor="ls")
     ink = image.getbbox() or (0, 0, 1, 1)
     return Mask(image.crop(ink), left + ink[0], top + ink[1], pen)
 

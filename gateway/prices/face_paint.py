@@ -141,6 +141,8 @@ def _paint_text(canvas: Canvas, element: Element, text: str) -> None:
     left, top, width, height = element.box
     if element.paper:
         _fill(canvas, element, canvas.paper(element))
+        inset = min(6, height // 4)
+        left, width = left + inset, width - 2 * inset
     language = canvas.style.language
     lines, size_px = fit(text, element.font, element.sizes, (width, height, element.lines), language)
     ink = canvas.ink(element)

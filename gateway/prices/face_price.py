@@ -63,7 +63,7 @@ def _parts(whole: str, part: str, style: Style, size_px: int) -> tuple[list[Plac
     sign = mask(style.symbol, "bold", sign_px, language)
     if not style.symbol_after:
         row.append((sign, pen, sign.top))
-        pen += sign.image.width + gap
+        pen += sign.image.width + gap + 1
     row.append((digits, pen, digits.top))
     pen += digits.image.width
     cents_from = pen
