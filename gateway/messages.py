@@ -375,6 +375,16 @@ class LabelFailed(LabelFact):
     outcome: Literal["never_sent", "settled", "unsettled"]
 
 
+class FaceRefused(Fact):
+    """A face could not be drawn so that it is right: text does not fit, barcode does not read back, a missing glyph."""
+
+    type: ClassVar[str] = "label.refused"
+    label: Label
+    gtin: Gtin | None
+    wave: str | None
+    reason: Reason
+
+
 class LabelHealth(Fact):
     """Radio and battery of one label, at most once an hour or on a change worth telling."""
 

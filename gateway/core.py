@@ -1,0 +1,138 @@
+"""The one way in: a bounded inbox, rules, one commit, then the answer. Nobody acts or acknowledges before the commit.
+
+Not here: what a message means (`prices/pricing.py` and other rules), how it is kept (`store/`). The inbox is bounded;
+when the disk or the rules are slower than the devices, `emit` waits, which holds the device back and loses nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from gateway.errors import GatewayError
+from gateway.messages import Command, Fact, Message, Reading
+
+INBOX_ENTRIES = 256  # waiting calls of emit and submit; each carries what its caller had in hand
+BATCH_MESSAGES = 4000  # most messages in one commit: about 50 ms of work on a slow disk
+
+log = logging.getLogger(__name__)
+
+
+class Rule(Protocol):
+    """A pure rule: no await, no clock, no I/O. `hears` are the message classes it wants."""
+
+    hears: tuple[type[Message], ...]
+
+    def feed(self, message: Message) -> Sequence[Message]:
+        """Return what follows: facts (kept and sent up) and notes to the store (commands)."""
+
+
+class Appender(Protocol):
+    """The store, as the core sees it."""
+
+    async def append(self, messages: Sequence[Message]) -> None:
+        """Keep all of it in one commit."""
+
+
+class _Entry(NamedTuple):
+    messages: Sequence[Message]
+    done: asyncio.Future[list[Fact]]
+
+
+class Core:
+    """The inbox and its single consumer."""
+
+    def __init__(self, store: Appender, rules: Sequence[Rule], *, on_bug: Callable[[], None] | None = None) -> None:
+        self._store = store
+        self._rules = tuple(rules)
+        self._on_bug = on_bug or (lambda: None)
+        self._inbox: asyncio.Queue[_Entry] = asyncio.Queue(INBOX_ENTRIES)
+        self._hearers: dict[type[Message], tuple[Rule, ...]] = {}
+        self.batches = 0  # commits so far: the watchdog looks whether it grows while the inbox is not empty
+
+    async def emit(self, *messages: Reading | Fact) -> None:
+        """Return when every fact given is on disk, with all that follows from it."""
+        await self._put(messages)
+
+    async def submit(self, *commands: Command) -> list[Fact]:
+        """Carry out orders; return the facts they led to, after the commit."""
+        return await self._put(commands)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait in the inbox."""
+        return self._inbox.qsize()
+
+    async def _put(self, messages: Sequence[Message]) -> list[Fact]:
+        done: asyncio.Future[list[Fact]] = asyncio.get_running_loop().create_future()
+        await self._inbox.put(_Entry(messages, done))
+        return await done
+
+    async def run(self) -> None:
+        """Consume until cancelled; a batch in hand is finished first."""
+        while True:
+            first = await self._inbox.get()
+            await asyncio.shield(asyncio.ensure_future(self._commit(self._gather(first))))
+
+    async def drain(self) -> None:
+        """Commit what still waits (call after `run` was cancelled and the devices are silent)."""
+        while not self._inbox.empty():
+            await self._commit(self._gather(self._inbox.get_nowait()))
+
+    def _gather(self, first: _Entry) -> list[_Entry]:
+        entries, count = [first], len(first.messages)
+        while count < BATCH_MESSAGES and not self._inbox.empty():
+            entry = self._inbox.get_nowait()
+            entries.append(entry)
+            count += len(entry.messages)
+        return entries
+
+    async def _commit(self, entries: list[_Entry]) -> None:
+        kept: list[Message] = []
+        answers: list[tuple[asyncio.Future[list[Fact]], list[Fact]]] = []
+        for entry in entries:
+            consequences = self._consequences(entry)
+            if consequences is not None:
+                kept.extend(consequences)
+                answers.append((entry.done, [m for m in consequences if isinstance(m, Fact)]))
+        try:
+            if kept:
+                await self._store.append(kept)
+        except GatewayError as error:
+            _fail(answers, error)
+            self._on_bug()  # the rules are ahead of the disk now: they are rebuilt from it
+            return
+        self.batches += 1
+        for done, facts in answers:
+            if not done.done():
+                done.set_result(facts)
+
+    def _consequences(self, entry: _Entry) -> list[Message] | None:
+        kept: list[Message] = []
+        try:
+            for message in entry.messages:
+                rules = self._rules_for(type(message))
+                if not isinstance(message, Reading):
+                    kept.append(message)
+                for rule in rules:
+                    kept.extend(rule.feed(message))
+        except Exception as bug:
+            log.exception("a rule failed; this message is not taken", extra={"kind": type(entry.messages[0]).__name__})
+            if not entry.done.done():
+                entry.done.set_exception(GatewayError(f"internal error, see the log of the gateway: {bug!r}"))
+            self._on_bug()
+            return None
+        return kept
+
+    def _rules_for(self, kind: type[Message]) -> tuple[Rule, ...]:
+        found = self._hearers.get(kind)
+        if found is None:
+            found = tuple(rule for rule in self._rules if issubclass(kind, rule.hears))
+            self._hearers[kind] = found
+        return found
+
+
+def _fail(answers: list[tuple[asyncio.Future[list[Fact]], list[Fact]]], error: GatewayError) -> None:
+    for done, _ in answers:
+        if not done.done():
+            done.set_exception(error)

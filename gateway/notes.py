@@ -1,0 +1,113 @@
+"""What Pricing tells the store to keep: commands that never leave it. Their tables are in `store/apply_prices.py`.
+
+Each note carries the whole new state of one thing, so that applying it needs no second copy of Pricing's logic.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.messages import Command, Currency, Gtin, Label, PriceLine, PriceMinor, PricePart, Product, Wave
+
+
+class WaveKept(Command):
+    """A complete wave with its good lines; parts of it kept so far are obsolete."""
+
+    wave: Wave
+    lines: tuple[PriceLine, ...]
+
+
+class HeadKept(Command):
+    """A wave that was refused as a whole: its id stays known."""
+
+    wave: Wave
+
+
+class WaveState(Command):
+    """How far a wave is."""
+
+    wave: str
+    withdrawn_at: datetime | None
+    announced: bool
+    converged: bool
+    staged: bool
+    excepted: bool
+
+
+class WaveGone(Command):
+    """Nothing of this wave can matter any more; its id stays known, so that a replay is a no-op."""
+
+    wave: str
+
+
+class BindingKept(Command):
+    """A label's binding by the order of this sequence."""
+
+    label: Label
+    gtin: Gtin | None
+    facing: str | None
+    sequence: int
+
+
+class GlassKept(Command):
+    """Everything that one label may show."""
+
+    label: Label
+    revision: int
+    doubted: bool
+    entries: tuple[tuple[int, str, str | None, int | None, str | None, str, bool], ...]
+
+
+class ChargeKept(Command):
+    """What the tills charge for a product."""
+
+    gtin: Gtin
+    price_minor: PriceMinor | None
+    currency: Currency | None
+    wave: str | None
+    forced: bool
+
+
+class FacesStaged(Command):
+    """LabelSync has rendered the faces of a wave."""
+
+    wave: str
+    faces: int
+    refused: int
+
+
+# What the store gives back at start
+
+
+@dataclass(frozen=True)
+class KeptWave:
+    """A wave in the book, and how far it was."""
+
+    wave: Wave
+    lines: tuple[PriceLine, ...]
+    state: WaveState | None = None
+
+
+@dataclass
+class KeptCharge:
+    """What the tills charge for a product; null = it has no price."""
+
+    price_minor: int | None
+    wave: str | None
+    forced: bool = False
+
+
+@dataclass
+class Kept:
+    """Pricing's whole state. `bindings`: label -> (sequence, gtin, facing); `wanted`: gtin -> (price, wave)."""
+
+    now: datetime
+    waves: list[KeptWave] = field(default_factory=list)
+    heads: list[Wave] = field(default_factory=list)
+    parts: list[PricePart] = field(default_factory=list)
+    products: dict[str, tuple[int, Product]] = field(default_factory=dict)
+    bindings: dict[str, tuple[int, str | None, str | None]] = field(default_factory=dict)
+    full: dict[str, int] = field(default_factory=dict)
+    glasses: list[GlassKept] = field(default_factory=list)
+    charges: dict[str, KeptCharge] = field(default_factory=dict)
+    wanted: dict[str, tuple[int, str]] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)

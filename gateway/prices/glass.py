@@ -1,0 +1,98 @@
+"""What one label's glass shows or could still come to show. Pure. The rule that uses it is `switch.py`.
+
+A face is an entry from the moment it is *going* to be sent. It is `sent` while the access point that got it (`via`)
+could still have it drawn, `glass` once it can only be there already. A proof of revision r by an access point removes
+what is on the glass and what that access point was given up to r; what another access point still holds stays.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One face that a label may show. `content` names what it says, `price_minor` None = a face without a price."""
+
+    revision: int
+    via: str
+    gtin: str | None
+    price_minor: int | None
+    wave: str | None
+    content: str
+    sent: bool
+
+
+@dataclass(slots=True)
+class Glass:
+    """One label: its binding, and every face that it may show."""
+
+    label: str
+    gtin: str | None = None
+    facing: str | None = None
+    bound_once: bool = False
+    revision: int = 0
+    entries: tuple[Entry, ...] = ()
+    in_flight: int | None = None  # revision of the attempt under way; not kept: after a restart it is tried again
+    doubted: bool = False  # proven once, but the access point reports something that may have changed the glass
+    failures: int = 0
+    trouble: str | None = None
+
+    def prices(self, gtin: str) -> list[int]:
+        """Return the prices of this product that the glass may show."""
+        return [e.price_minor for e in self.entries if e.gtin == gtin and e.price_minor is not None]
+
+    def gtins(self) -> set[str]:
+        """Return the products that the glass may show a price of."""
+        return {e.gtin for e in self.entries if e.gtin is not None}
+
+    def proven(self, content: str) -> bool:
+        """Tell whether the glass is proven to show this content and can show nothing else."""
+        return not self.doubted and len(self.entries) == 1 and self._is(self.entries[0], content)
+
+    def awaits_others(self, content: str, via: str) -> bool:
+        """Tell whether the glass shows this, and only what other access points than `via` still hold is in doubt.
+
+        A push by `via` could not settle that: it waits for the others to report, or for a person's sign-off.
+        """
+        on_glass = [e for e in self.entries if not e.sent]
+        others = all(e.via != via for e in self.entries if e.sent)
+        return not self.doubted and len(on_glass) == 1 and self._is(on_glass[0], content) and others
+
+    def send(self, entry: Entry) -> None:
+        """Note that a face is going to be sent."""
+        self.entries = (*self.entries, entry)
+        self.revision = self.in_flight = entry.revision
+
+    def show(self, revision: int, via: str) -> bool:
+        """Note that a face is proven. False when it is not one of ours (a late report from before a sign-off)."""
+        shown = next((e for e in self.entries if e.revision == revision and e.via == via), None)
+        if shown is None:
+            return False
+        rest = tuple(e for e in self.entries if e.sent and (e.via != via or e.revision > revision))
+        self.entries = (replace(shown, sent=False), *rest)
+        if self.in_flight == revision:
+            self.in_flight = None
+        self.failures, self.trouble, self.doubted = 0, None, False
+        return True
+
+    def fail(self, revision: int, via: str, outcome: str, reason: str) -> None:
+        """Note that an attempt ended without proof, or that a proven face came into doubt."""
+        mine = [e for e in self.entries if e.revision == revision and e.via == via]
+        if self.in_flight == revision:
+            self.in_flight = None
+        if mine and not mine[0].sent:
+            self.doubted = True
+        elif outcome == "never_sent":
+            self.entries = tuple(e for e in self.entries if e not in mine)
+        elif outcome == "settled":
+            self.entries = tuple(replace(e, sent=False) if e in mine else e for e in self.entries)
+        if reason != "superseded":
+            self.failures += 1
+            self.trouble = reason
+
+    def sign_off(self) -> None:
+        """Forget all: a person has seen to it that this glass shows nothing any more."""
+        self.entries, self.in_flight, self.doubted = (), None, False
+
+    @staticmethod
+    def _is(entry: Entry, content: str) -> bool:
+        return not entry.sent and entry.content == content

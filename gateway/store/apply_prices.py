@@ -1,0 +1,224 @@
+"""Tables of prices, products, bindings and glass: changed by messages in the core's commit, read whole at start.
+
+Each table row is the whole new state that one note or order carries; the logic is in `prices/pricing.py`, not here.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+from sqlite_utils import Database, Migrations
+
+from gateway import messages as m
+from gateway import notes
+from gateway.notes import Kept, KeptCharge, KeptWave
+
+HEADS_REMEMBERED = 20_000  # ids of waves that a replay is recognised by
+REQUESTS_REMEMBERED = 10_000
+
+migrations = Migrations("prices")
+
+
+@migrations()
+def tables(db: Database) -> None:
+    """Create the tables."""
+    for statement in (
+        "CREATE TABLE price_head (key TEXT PRIMARY KEY, at TEXT, body TEXT) STRICT",
+        "CREATE TABLE price_wave (id TEXT PRIMARY KEY, body TEXT, state TEXT) STRICT",
+        "CREATE TABLE price_line (wave TEXT, gtin TEXT, body TEXT, PRIMARY KEY (wave, gtin)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE price_part (key TEXT, part INTEGER, body TEXT, PRIMARY KEY (key, part)) STRICT",
+        "CREATE TABLE product (gtin TEXT PRIMARY KEY, sequence INTEGER, body TEXT) STRICT, WITHOUT ROWID",
+        "CREATE TABLE binding (label TEXT PRIMARY KEY, sequence INTEGER, gtin TEXT, facing TEXT) STRICT, WITHOUT ROWID",
+        "CREATE TABLE facing (facing TEXT PRIMARY KEY, sequence INTEGER, body TEXT) STRICT, WITHOUT ROWID",
+        "CREATE TABLE master (kind TEXT PRIMARY KEY, full_sequence INTEGER) STRICT",
+        "CREATE TABLE glass (label TEXT PRIMARY KEY, revision INTEGER, doubted INTEGER, entries TEXT) STRICT",
+        "CREATE TABLE charge (gtin TEXT PRIMARY KEY, price_minor INTEGER, wave TEXT, forced INTEGER) STRICT",
+        "CREATE TABLE wanted (gtin TEXT PRIMARY KEY, price_minor INTEGER, wave TEXT) STRICT, WITHOUT ROWID",
+        "CREATE TABLE request_seen (id TEXT PRIMARY KEY) STRICT",
+    ):
+        db.execute(statement)
+
+
+class PriceTables:
+    """The projection."""
+
+    migrations = migrations
+
+    def apply(self, connection: sqlite3.Connection, messages: Sequence[m.Message]) -> None:
+        """Change the tables by one batch, inside the caller's transaction."""
+        by_kind: dict[type, list[Any]] = defaultdict(list)
+        for message in messages:
+            by_kind[type(message)].append(message)
+        for kind, keep in _KEEPERS:
+            if kind in by_kind:
+                keep(connection, by_kind[kind])
+
+
+def _keep_parts(db: sqlite3.Connection, parts: list[m.PricePart]) -> None:
+    rows = [(_key(p.wave), p.part, p.model_dump_json()) for p in parts if p.wave.parts > 1]
+    db.executemany("INSERT OR IGNORE INTO price_part VALUES (?, ?, ?)", rows)
+
+
+def _keep_heads(db: sqlite3.Connection, heads: Iterable[notes.HeadKept | notes.WaveKept]) -> None:
+    rows = [(_key(n.wave), n.at.isoformat(), n.wave.model_dump_json()) for n in heads]
+    db.executemany("INSERT OR REPLACE INTO price_head VALUES (?, ?, ?)", rows)
+    db.executemany("DELETE FROM price_part WHERE key = ?", [row[:1] for row in rows])
+    db.execute(
+        "DELETE FROM price_head WHERE rowid <= (SELECT rowid FROM price_head ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+        (HEADS_REMEMBERED,),
+    )
+
+
+def _keep_waves(db: sqlite3.Connection, waves: list[notes.WaveKept]) -> None:
+    _keep_heads(db, waves)
+    for note in waves:
+        if note.wave.kind == "change":
+            db.execute(
+                "INSERT OR REPLACE INTO price_wave VALUES (?, ?, NULL)", (note.wave.id, note.wave.model_dump_json())
+            )
+            lines = [(note.wave.id, line.gtin, line.model_dump_json()) for line in note.lines]
+            db.executemany("INSERT OR REPLACE INTO price_line VALUES (?, ?, ?)", lines)
+
+
+def _keep_states(db: sqlite3.Connection, states: list[notes.WaveState]) -> None:
+    db.executemany("UPDATE price_wave SET state = ? WHERE id = ?", [(s.model_dump_json(), s.wave) for s in states])
+
+
+def _keep_gone(db: sqlite3.Connection, gone: list[notes.WaveGone]) -> None:
+    ids = [(note.wave,) for note in gone]
+    db.executemany("DELETE FROM price_line WHERE wave = ?", ids)
+    db.executemany("DELETE FROM price_wave WHERE id = ?", ids)
+
+
+def _keep_products(db: sqlite3.Connection, updates: list[m.ProductsUpdate]) -> None:
+    for update in updates:
+        floor = _floor(db, "products")
+        rows = [(p.gtin, update.sequence, p.model_dump_json()) for p in update.products if update.sequence >= floor]
+        db.executemany(_newer("product", "gtin", "body"), rows)
+        if update.full and update.sequence >= floor:
+            db.execute("DELETE FROM product WHERE sequence < ?", (update.sequence,))
+            _raise_floor(db, "products", update.sequence)
+
+
+def _keep_facings(db: sqlite3.Connection, updates: list[m.PlanogramUpdate]) -> None:
+    for update in updates:
+        floor = _floor(db, "planogram")
+        rows = [(f.facing, update.sequence, f.model_dump_json()) for f in update.facings if update.sequence >= floor]
+        db.executemany(_newer("facing", "facing", "body"), rows)
+        if update.full and update.sequence >= floor:
+            db.execute("DELETE FROM facing WHERE sequence < ?", (update.sequence,))
+            _raise_floor(db, "planogram", update.sequence)
+
+
+def _keep_bindings(db: sqlite3.Connection, bindings: list[notes.BindingKept]) -> None:
+    rows = [(b.label, b.sequence, b.gtin, b.facing) for b in bindings]
+    db.executemany("INSERT OR REPLACE INTO binding VALUES (?, ?, ?, ?)", rows)
+
+
+def _keep_full_bindings(db: sqlite3.Connection, updates: list[m.BindingsUpdate]) -> None:
+    for update in updates:
+        if update.full and update.sequence >= _floor(db, "bindings"):
+            _raise_floor(db, "bindings", update.sequence)
+
+
+def _keep_glass(db: sqlite3.Connection, glasses: list[notes.GlassKept]) -> None:
+    rows = [(g.label, g.revision, int(g.doubted), json.dumps(g.entries)) for g in glasses]
+    db.executemany("INSERT OR REPLACE INTO glass VALUES (?, ?, ?, ?)", rows)
+
+
+def _keep_charges(db: sqlite3.Connection, charges: list[notes.ChargeKept]) -> None:
+    rows = [(c.gtin, c.price_minor, c.wave, int(c.forced)) for c in charges]
+    db.executemany("INSERT OR REPLACE INTO charge VALUES (?, ?, ?, ?)", rows)
+
+
+def _keep_wanted(db: sqlite3.Connection, wanted: list[m.PriceWanted]) -> None:
+    db.executemany("INSERT OR REPLACE INTO wanted VALUES (?, ?, ?)", [(w.gtin, w.price_minor, w.wave) for w in wanted])
+
+
+def _keep_requests(db: sqlite3.Connection, requests: list[m.Request]) -> None:
+    db.executemany("INSERT OR IGNORE INTO request_seen VALUES (?)", [(r.id,) for r in requests])
+    db.execute(
+        "DELETE FROM request_seen WHERE rowid <= (SELECT rowid FROM request_seen ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
+        (REQUESTS_REMEMBERED,),
+    )
+
+
+_KEEPERS: tuple[tuple[type, Callable[[sqlite3.Connection, list[Any]], None]], ...] = (
+    (m.PricePart, _keep_parts),
+    (notes.HeadKept, _keep_heads),
+    (notes.WaveKept, _keep_waves),
+    (notes.WaveState, _keep_states),
+    (notes.WaveGone, _keep_gone),
+    (m.ProductsUpdate, _keep_products),
+    (m.PlanogramUpdate, _keep_facings),
+    (m.BindingsUpdate, _keep_full_bindings),
+    (notes.BindingKept, _keep_bindings),
+    (notes.GlassKept, _keep_glass),
+    (notes.ChargeKept, _keep_charges),
+    (m.PriceWanted, _keep_wanted),
+    (m.Request, _keep_requests),
+)
+
+
+def load(db: sqlite3.Connection, now: datetime) -> Kept:
+    """Read everything that Pricing needs at start."""
+    full = dict(db.execute("SELECT kind, full_sequence FROM master"))
+    return Kept(
+        now=now,
+        waves=_load_waves(db),
+        heads=[m.Wave.model_validate_json(row[0]) for row in db.execute("SELECT body FROM price_head ORDER BY rowid")],
+        parts=[m.PricePart.model_validate_json(row[0]) for row in db.execute("SELECT body FROM price_part")],
+        products={g: (s, m.Product.model_validate_json(b)) for g, s, b in db.execute("SELECT * FROM product")},
+        bindings={label: (s, g, f) for label, s, g, f in db.execute("SELECT * FROM binding")},
+        full=full,
+        glasses=[_glass(now, *row) for row in db.execute("SELECT * FROM glass")],
+        charges={g: KeptCharge(p, w, bool(f)) for g, p, w, f in db.execute("SELECT * FROM charge")},
+        wanted={g: (p, w) for g, p, w in db.execute("SELECT * FROM wanted WHERE price_minor IS NOT NULL")},
+        requests=[row[0] for row in db.execute("SELECT id FROM request_seen ORDER BY rowid")],
+    )
+
+
+def _load_waves(db: sqlite3.Connection) -> list[KeptWave]:
+    lines: dict[str, list[m.PriceLine]] = defaultdict(list)
+    adapter = TypeAdapter(m.PriceLine)
+    for wave, body in db.execute("SELECT wave, body FROM price_line"):
+        lines[wave].append(adapter.validate_json(body))
+    return [
+        KeptWave(
+            wave=m.Wave.model_validate_json(body),
+            lines=tuple(lines[wave]),
+            state=None if state is None else notes.WaveState.model_validate_json(state),
+        )
+        for wave, body, state in db.execute("SELECT id, body, state FROM price_wave ORDER BY rowid")
+    ]
+
+
+def _glass(now: datetime, label: str, revision: int, doubted: int, entries: str) -> notes.GlassKept:
+    rows = tuple(tuple(entry) for entry in json.loads(entries))
+    return notes.GlassKept(
+        at=now, source=m.GATEWAY, label=label, revision=revision, doubted=bool(doubted), entries=rows
+    )
+
+
+def _newer(table: str, key: str, value: str) -> str:
+    return (  # the names are constants of this file
+        f"INSERT INTO {table} ({key}, sequence, {value}) VALUES (?, ?, ?) ON CONFLICT ({key}) DO UPDATE SET "  # noqa: S608
+        f"sequence = excluded.sequence, {value} = excluded.{value} WHERE excluded.sequence >= {table}.sequence"
+    )
+
+
+def _floor(db: sqlite3.Connection, kind: str) -> int:
+    row = db.execute("SELECT full_sequence FROM master WHERE kind = ?", (kind,)).fetchone()
+    return -1 if row is None else int(row[0])
+
+
+def _raise_floor(db: sqlite3.Connection, kind: str, sequence: int) -> None:
+    db.execute("INSERT OR REPLACE INTO master VALUES (?, ?)", (kind, sequence))
+
+
+def _key(wave: m.Wave) -> str:
+    return wave.id if wave.kind == "change" else f"cancel {wave.id}"
