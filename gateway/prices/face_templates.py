@@ -1,13 +1,15 @@
 """Where things stand on a face: templates read from `config/templates/*.toml` and fitted to a panel.
 
 A template file holds one layout for each panel size it was drawn for; another size gets the nearest layout, its boxes
-scaled. Not here: how a box is filled (`face.py`). A mistake in a file is a `ConfigError` that names file and entry.
+scaled. Boxes of a layout never overlap, so that nothing can cover a price or enter a symbol's quiet zone.
+Not here: how a box is filled (`face_paint.py`). A mistake in a file is a `ConfigError` that names file and entry.
 """
 
 import math
 import tomllib
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,15 @@ def _load(path: Path) -> tuple[Layout, ...]:
 def _layout(path: Path, table: dict[str, Any]) -> Layout:
     width, height = table["size"]
     elements = tuple(_element(path, (width, height), entry) for entry in table["elements"])
+    for first, second in combinations(elements, 2):
+        if _overlap(first.box, second.box):
+            raise ConfigError(f"{path}: layout {width}x{height}: {first.field!r} and {second.field!r} overlap")
     return Layout((width, height), elements)
+
+
+def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    across = one[0] < other[0] + other[2] and other[0] < one[0] + one[2]
+    return across and one[1] < other[1] + other[3] and other[1] < one[1] + one[3]
 
 
 def _element(path: Path, size: tuple[int, int], entry: dict[str, Any]) -> Element:
