@@ -80,7 +80,7 @@ async def forget_session(options: MqttOptions) -> None:
 async def listen(options: MqttOptions) -> AsyncGenerator[tuple[MqttLink, list[Incoming]]]:
     """Yield what arrives, over any number of connections; the first must succeed, later ones are tried for ever.
 
-    An empty list says that a connection was made. The reader acknowledges with `link.ack(...)` when what it took is safe.
+    An empty list says that a connection was made. The reader calls `link.ack(...)` when what it took is safe.
     """
     wait_s, was_up = FIRST_WAIT_S, False
     while True:

@@ -1,0 +1,148 @@
+"""Who may import whom: ARCHITECTURE.md as an executable rule, over every import statement, wherever it stands."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OURS = ("gateway", "drivers", "models")
+WORLD = {
+    "asyncio",
+    "time",
+    "random",
+    "sqlite3",
+    "socket",
+    "threading",
+    "os",
+    "subprocess",
+    "secrets",
+    "aiohttp",
+    "paho",
+}
+
+# Below what a package stands: it may import itself and these, and nothing else of ours.
+BELOW = {
+    "gateway.errors": set[str](),
+    "gateway.messages": set[str](),
+    "gateway.driver": {"gateway.errors", "gateway.messages"},
+    "gateway.notes": {"gateway.messages"},
+    "gateway.prices": {"gateway.errors", "gateway.messages", "gateway.driver", "gateway.notes", "gateway.data_files"},
+    "gateway.store": {"gateway.errors", "gateway.messages", "gateway.notes", "gateway.prices"},
+    "gateway.uplink": {"gateway.errors", "gateway.messages", "gateway.driver", "gateway.prices", "drivers._mqtt"},
+    "gateway.rules": {"gateway.errors", "gateway.messages"},
+    "gateway.hq": {"gateway.errors", "gateway.messages", "gateway.prices.face_money", "drivers._mqtt"},
+    "drivers": {"gateway.errors", "gateway.messages", "gateway.driver"},
+    "models": set[str](),
+}
+# Pure: the same input gives the same output, so that a replay needs no clock and a test no patience.
+PURE = ("gateway.rules", "gateway.prices", "gateway.messages", "gateway.notes")
+# Where a bug of a part must not end the whole: a driver, a rule, a projection.
+SUPERVISORS = {"gateway.supervisor", "gateway.core", "gateway.store.writer"}
+MAY_ACT = {"gateway.prices.labels", "gateway.prices.studio"}  # files of a pure package that drive the world
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def modules() -> dict[str, Path]:
+    return {module_name(path): path for package in OURS for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield every module that a file imports, also inside functions; `from package import module` counts as module."""
+    known = modules()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import in line {node.lineno}"
+            assert node.module is not None
+            for name in node.names:
+                full = f"{node.module}.{name.name}"
+                yield full if full in known else node.module
+
+
+def inside(module: str, package: str) -> bool:
+    parts = (f"{package}.", f"{package}_") if "._" in package else f"{package}."  # a codec may be several files
+    return module == package or module.startswith(parts)
+
+
+def is_ours(module: str) -> bool:
+    return module.partition(".")[0] in OURS
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_a_package_imports_only_what_is_below_it(package: str) -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, path in modules().items()
+        if inside(name, package)
+        for imported in imports(path)
+        if is_ours(imported) and not any(inside(imported, allowed) for allowed in {package, *BELOW[package]})
+    ]
+    assert wrong == []
+
+
+def test_drivers_never_know_each_other() -> None:
+    """A driver may use shared codecs (`drivers._*`); a simulator those and its own parts."""
+    wrong = []
+    for name, path in modules().items():
+        if not name.startswith("drivers."):
+            continue
+        for imported in imports(path):
+            shared = imported.rpartition(".")[2].startswith("_") or imported in {"drivers", "drivers.simulators"}
+            simulated = imported.startswith("drivers.simulators") and not name.startswith("drivers.simulators")
+            if imported.startswith("drivers") and (not shared or simulated):
+                wrong.append(f"{name} imports {imported}")
+    assert wrong == []
+
+
+def test_what_decides_touches_no_world() -> None:
+    wrong = [
+        f"{name} imports {imported}"
+        for name, path in modules().items()
+        if any(inside(name, package) for package in PURE) and name not in MAY_ACT
+        for imported in imports(path)
+        if imported.partition(".")[0] in WORLD
+    ]
+    assert wrong == []
+
+
+def test_nobody_imports_app_but_cli() -> None:
+    users = {name for name, path in modules().items() for imported in imports(path) if imported == "gateway.app"}
+    assert users <= {"gateway.cli"}
+
+
+def test_nobody_imports_cli() -> None:
+    users = {name for name, path in modules().items() for imported in imports(path) if imported == "gateway.cli"}
+    assert users <= {"gateway.docs"}
+
+
+def test_there_is_no_cycle() -> None:
+    graph = {name: {one for one in imports(path) if one in modules()} - {name} for name, path in modules().items()}
+    while graph:
+        leaves = {name for name, needs in graph.items() if not needs}
+        assert leaves, f"these import each other: {sorted(graph)}"
+        graph = {name: needs - leaves for name, needs in graph.items() if name not in leaves}
+
+
+def test_only_a_supervisor_catches_everything() -> None:
+    """Elsewhere a bug must not be swallowed; a handler that only cleans up ends with a bare `raise`."""
+    wrong = [
+        f"{name}:{node.lineno}"
+        for name, path in modules().items()
+        if name not in SUPERVISORS
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ExceptHandler)
+        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}))
+    ]
+    assert wrong == []
+
+
+def test_every_file_says_what_it_is_for() -> None:
+    silent = [name for name, path in modules().items() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+    assert silent == []
