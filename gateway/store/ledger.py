@@ -12,7 +12,10 @@ from typing import Protocol
 from sqlite_utils import Migrations
 
 from gateway.messages import Message
+from gateway.store.ceilings import Ceilings
 from gateway.store.outbox import Outbox
+from gateway.store.quota import Quota, enforce, shed
+from gateway.store.relief import Relief
 
 SPARE_PAGES = 2048  # free pages kept for reuse; above this they go back to the file system in small steps
 VACUUM_PAGES = 256
@@ -32,8 +35,19 @@ class Projection(Protocol):
 class Ledger:
     """Commits batches of messages."""
 
-    def __init__(self, connection: sqlite3.Connection, outbox: Outbox, projections: Sequence[Projection]) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        projections: Sequence[Projection],
+        quota: Quota,
+        ceilings: Ceilings,
+        relief: Relief,
+    ) -> None:
+        self._connection = outbox.connection
+        self._quota = quota
+        self._ceilings = ceilings
+        self._relief = relief
         self._projections = tuple(projections)
         self.outbox = outbox
 
@@ -49,6 +63,7 @@ class Ledger:
             if self._connection.in_transaction:  # SQLite may have rolled back itself, on a full disk for example
                 self._connection.execute("ROLLBACK")
             raise
+        self._relief.after_success()
 
     def _write(self, messages: Sequence[Message]) -> None:
         self.outbox.forget()
@@ -56,10 +71,15 @@ class Ledger:
             self.outbox.add(messages)
             for projection in self._projections:
                 projection.apply(self._connection, messages)
+            enforce(self._quota, self.outbox)
+        if self._relief.shedding:
+            shed(self.outbox)
         self.outbox.save()
+        self._ceilings.cover(self.outbox.counters)
 
-    def give_back(self) -> None:
-        """Return some free pages to the file system when there are many; a short piece of work."""
+    def tidy(self) -> None:
+        """Return some free pages to the file system when there are many, reserve room again; a short piece of work."""
+        self._relief.restore()
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         if free > SPARE_PAGES:
             self._connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall()

@@ -8,6 +8,7 @@ Not here: threads, commits, quota (`quota.py`), how an event is written (`events
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Protocol
 
 from gateway.messages import Fact, Message, Stream
@@ -19,16 +20,23 @@ _INSERT = {s: f"INSERT INTO outbox_{s} (sequence, event) VALUES (?, ?)" for s in
 _DELETE = {s: f"DELETE FROM outbox_{s} WHERE sequence <= ?" for s in STREAMS}  # noqa: S608
 _WEIGH = {s: f"SELECT count(*), coalesce(sum(length(event)), 0) FROM outbox_{s} WHERE sequence <= ?" for s in STREAMS}  # noqa: S608
 _UNSENT = {s: f"SELECT sequence, event FROM outbox_{s} WHERE sequence > ? ORDER BY sequence LIMIT ?" for s in STREAMS}  # noqa: S608
+_OLDEST = {s: f"SELECT min(sequence) FROM outbox_{s}" for s in STREAMS}  # noqa: S608
+_EVEN = {s: f"FROM outbox_{s} WHERE sequence BETWEEN ? AND ? AND sequence % 2 = 0" for s in STREAMS}
+_WEIGH_EVEN = {s: f"SELECT count(*), coalesce(sum(length(event)), 0) {_EVEN[s]}" for s in STREAMS}
+_DELETE_EVEN = {s: f"DELETE {_EVEN[s]}" for s in STREAMS}
 _LOAD = "SELECT last, freed, rows, bytes, thinned FROM outbox_stream WHERE name = ?"
 _SAVE = "UPDATE outbox_stream SET last = ?, freed = ?, rows = ?, bytes = ?, thinned = ? WHERE name = ?"
 
 
-class Quality(Protocol):
-    """How far the clock can be trusted: synced, holdover or unknown."""
+class StoreClock(Protocol):
+    """The injected clock: UTC, and how far it can be trusted."""
+
+    def now(self) -> datetime:
+        """Return UTC, time zone aware."""
 
     @property
     def quality(self) -> str:
-        """The word that goes into `timequality`."""
+        """Synced, holdover or unknown: the word that goes into `timequality`."""
 
 
 @dataclass(slots=True)
@@ -45,18 +53,19 @@ class Counters:
 class Outbox:
     """Both streams on the writer's connection."""
 
-    def __init__(self, connection: sqlite3.Connection, encoder: EventEncoder, clock: Quality) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, encoder: EventEncoder, clock: StoreClock) -> None:
+        self.connection = connection
         self._encoder = encoder
-        self._clock = clock
+        self.clock = clock
         self._marked: dict[Stream, Counters] = {}
         self._wishes: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
         self.counters: dict[Stream, Counters] = {stream: Counters() for stream in STREAMS}
+        self.written: dict[Stream, int] = dict.fromkeys(STREAMS, 0)  # bytes since start, for the forecast
 
     def load(self) -> None:
         """Read the counters."""
         for stream in STREAMS:
-            row = self._connection.execute(_LOAD, [stream]).fetchone()
+            row = self.connection.execute(_LOAD, [stream]).fetchone()
             self.counters[stream] = Counters(*row)
             self._wishes[stream] = self.counters[stream].freed
 
@@ -70,7 +79,7 @@ class Outbox:
 
     def add(self, messages: Iterable[Message]) -> None:
         """Give each fact among `messages` its number, encode it, insert it."""
-        quality = self._clock.quality
+        quality = self.clock.quality
         encode = self._encoder.encode
         rows: dict[Stream, list[tuple[int, bytes]]] = {stream: [] for stream in STREAMS}
         following = {stream: self.counters[stream].last for stream in STREAMS}
@@ -83,17 +92,19 @@ class Outbox:
                 self._insert(stream, fresh)
 
     def _insert(self, stream: Stream, fresh: list[tuple[int, bytes]]) -> None:
-        self._connection.executemany(_INSERT[stream], fresh)
+        self.connection.executemany(_INSERT[stream], fresh)
         counters = self.counters[stream]
         counters.last = fresh[-1][0]
         counters.rows += len(fresh)
-        counters.bytes += sum(len(event) for _, event in fresh)
+        size = sum([len(event) for _, event in fresh])
+        counters.bytes += size
+        self.written[stream] += size
 
     def save(self) -> None:
         """Write the counters that changed since `mark`."""
         for stream, now in self.counters.items():
             if now != self._marked[stream]:
-                self._connection.execute(_SAVE, [now.last, now.freed, now.rows, now.bytes, now.thinned, stream])
+                self.connection.execute(_SAVE, [now.last, now.freed, now.rows, now.bytes, now.thinned, stream])
 
     def wish_free(self, stream: Stream, through: int) -> None:
         """Note that head office has everything through this number (any thread); the next commit deletes it."""
@@ -118,12 +129,25 @@ class Outbox:
 
     def drop_through(self, stream: Stream, through: int) -> int:
         """Delete the oldest rows through this number; return how many there were."""
-        rows, size = self._connection.execute(_WEIGH[stream], [through]).fetchone()
-        self._connection.execute(_DELETE[stream], [through])
-        counters = self.counters[stream]
-        counters.rows -= rows
-        counters.bytes -= size
+        rows, size = self.connection.execute(_WEIGH[stream], [through]).fetchone()
+        self.connection.execute(_DELETE[stream], [through])
+        self._taken(stream, rows, size)
         return int(rows)
+
+    def oldest(self, stream: Stream) -> int:
+        """Return the lowest sequence that waits; the stream must not be empty."""
+        return int(self.connection.execute(_OLDEST[stream]).fetchone()[0])
+
+    def drop_even(self, stream: Stream, first: int, last: int) -> int:
+        """Delete the even numbers of this range; return how many there were."""
+        rows, size = self.connection.execute(_WEIGH_EVEN[stream], [first, last]).fetchone()
+        self.connection.execute(_DELETE_EVEN[stream], [first, last])
+        self._taken(stream, rows, size)
+        return int(rows)
+
+    def _taken(self, stream: Stream, rows: int, size: int) -> None:
+        self.counters[stream].rows -= rows
+        self.counters[stream].bytes -= size
 
 
 def unsent(

@@ -21,12 +21,12 @@ T = TypeVar("T")
 
 
 class Reader:
-    """One read-only connection. `path` None = run on the connection given, in the caller's thread."""
+    """One read-only connection; with `shared`, that connection is used, in the caller's thread, and not closed."""
 
-    def __init__(self, name: str, path: Path | None, connection: sqlite3.Connection | None = None) -> None:
+    def __init__(self, name: str, path: Path, shared: sqlite3.Connection | None = None) -> None:
         self._path = path
-        self._own = connection
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name) if path is not None else None
+        self._own = shared
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name) if shared is None else None
         self._deadline_s = 0.0
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -46,7 +46,6 @@ class Reader:
 
     def _connection(self) -> sqlite3.Connection:
         if self._own is None:
-            assert self._path is not None
             self._own = connect_reader(self._path)
             self._own.set_progress_handler(lambda: time.monotonic() > self._deadline_s, STEPS)
         return self._own

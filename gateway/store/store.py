@@ -8,18 +8,23 @@ where: `schema.py`. How: `ledger.py` (one transaction), `writer.py` (thread, gro
 import asyncio
 import contextlib
 import logging
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from gateway.errors import StoreError
 from gateway.messages import Message, Stream
+from gateway.store.ballast import Ballast
 from gateway.store.events import EventEncoder
 from gateway.store.ledger import Ledger, Projection
-from gateway.store.opening import Opening, OpenReport, StoreClock
-from gateway.store.outbox import Outbox, unsent
+from gateway.store.opening import Opening, OpenReport
+from gateway.store.outbox import StoreClock, unsent
+from gateway.store.quota import Forecast, Quota, refusal
 from gateway.store.reader import Reader
+from gateway.store.relief import Relief
 from gateway.store.schema import MEMORY
 from gateway.store.writer import Committer, Job, WriterThread
 
@@ -44,6 +49,7 @@ class Store:
         gateway_id: str,
         clock: StoreClock,
         projections: Sequence[Projection] = (),
+        quota: Quota = Quota(),  # noqa: B008 - frozen
         in_thread: bool = True,
         on_trouble: Callable[[str | None], None] = _ignore,
     ) -> None:
@@ -51,7 +57,9 @@ class Store:
         self._clock = clock
         self._on_trouble = on_trouble
         self._encoder = EventEncoder(store_id, gateway_id)
-        self._opening = Opening(path, gateway_id, clock, projections)
+        self._opening = Opening(path, self._encoder, clock, [projection.migrations for projection in projections])
+        self._quota = quota
+        self._forecast = Forecast(quota)
         self._projections = projections
         self._shared = not in_thread or path == MEMORY
         self._in_thread = in_thread
@@ -71,12 +79,20 @@ class Store:
         return report
 
     def _start(self) -> OpenReport:
-        self._connection, report = self._opening.open()
-        self._outbox = Outbox(self._connection, self._encoder, self._clock)
-        self._outbox.load()
-        self._ledger = Ledger(self._connection, self._outbox, self._projections)
-        self._committer = Committer(self._ledger.commit, self._relieve, self._trouble)
-        shared = self._connection if self._shared else None
+        self._outbox, report = self._opening.open()
+        connection = self._outbox.connection
+        ballast = None if self._path == MEMORY else Ballast(self._path.with_name(self._path.name + ".ballast"))
+        relief = Relief(connection, ballast)
+        relief.restore()
+        self._ledger = Ledger(
+            self._outbox,
+            projections=self._projections,
+            quota=self._quota,
+            ceilings=self._opening.ceilings,
+            relief=relief,
+        )
+        self._committer = Committer(self._ledger.commit, relief.after_failure, self._trouble)
+        shared = connection if self._shared else None
         self._publisher_reader = Reader("store-unsent", self._path, shared)
         self._reader = Reader("store-read", self._path, shared)
         return report
@@ -85,6 +101,9 @@ class Store:
         """Keep the batch in one commit; waits while the disk takes nothing. StoreError: damaged, or over quota."""
         if not messages:
             return
+        if refused := refusal(self._quota, self._outbox, messages):
+            raise refused
+        self._forecast.note(self._loop.time(), self._outbox)
         if self._thread is None:
             await self._append_inline(messages)
             return
@@ -127,9 +146,6 @@ class Store:
     def _trouble(self, text: str | None) -> None:
         self._on_loop(self._on_trouble, text)
 
-    def _relieve(self, error: BaseException) -> None:
-        """Make room, if room is what is missing."""
-
     async def unsent(
         self, stream: Stream, after: int, limit: int = 100, max_bytes: int = 65536
     ) -> list[tuple[int, bytes]]:
@@ -145,18 +161,31 @@ class Store:
 
     def _free_now(self) -> None:
         self._lazy = None
-        if not self._outbox.has_wishes():
-            return
         job = Job((), lambda _error: None)
-        if self._thread is None:
+        if self._thread is not None:
+            if self._outbox.has_wishes():
+                self._thread.put(job)
+            self._thread.put(self._ledger.tidy)
+        elif self._outbox.has_wishes():
             self._committer.attempt([job])
-        else:
-            self._thread.put(job)
 
     async def wait_appended(self) -> None:
         """Return when rows were committed since the last return. For one waiter: the publisher."""
         await self._appended.wait()
         self._appended.clear()
+
+    def refusal(self, messages: Sequence[Message]) -> StoreError | None:
+        """Return why `append` would not take this batch: new input while business is at its quota."""
+        return refusal(self._quota, self._outbox, messages)
+
+    def hours_left(self) -> dict[Stream, float | None]:
+        """Return by class how long the buffer lasts at the rate of the last hour; None = cannot be told (yet)."""
+        free = 2**62 if self._path == MEMORY else shutil.disk_usage(self._path.parent).free
+        return self._forecast.hours_left(self._loop.time(), self._outbox, free)
+
+    def waiting(self) -> dict[Stream, int]:
+        """Return how many rows wait for head office, by class."""
+        return {stream: counters.rows for stream, counters in self._outbox.counters.items()}
 
     async def read(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on a read-only connection, in its own thread. Raises StoreError when it takes too long."""
@@ -177,10 +206,10 @@ class Store:
     def _shut(self) -> None:
         try:
             self._ledger.commit(())
-            self._opening.mark_clean(self._connection, self._outbox.counters)
+            self._opening.mark_clean(self._outbox)
         except (sqlite3.Error, OSError) as error:
             log.warning(
                 "the store could not be closed cleanly; it will be checked at the next start", extra={"why": str(error)}
             )
-        self._connection.close()
+        self._outbox.connection.close()
         self._opening.release()

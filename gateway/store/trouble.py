@@ -4,7 +4,9 @@ Not here: trying again (`writer.py`), making room (`ballast.py`).
 """
 
 import errno
+import os
 import sqlite3
+from pathlib import Path
 
 FIRST_S = 0.05
 LONGEST_S = 5.0  # a disk that has room again is noticed within this
@@ -54,9 +56,26 @@ def is_full(error: BaseException) -> bool:
     return code(error) == sqlite3.SQLITE_FULL
 
 
-def is_damage(error: BaseException) -> bool:
-    """Tell whether the file itself is broken: only a restart, which salvages, helps."""
-    return code(error) in _DAMAGED
+def passes(error: BaseException) -> bool:
+    """Tell whether a failure to read has a cause outside the file. Bad sectors (IOERR) are damage."""
+    return code(error) in _BY_CODE and code(error) != sqlite3.SQLITE_IOERR
+
+
+def is_damage(error: BaseException, path: Path | None = None) -> bool:
+    """Tell whether the file itself is broken: only a restart, which salvages, helps.
+
+    A flipped header byte makes SQLite call a file read-only that the system lets us write.
+    """
+    kind = code(error)
+    return kind in _DAMAGED or (kind == sqlite3.SQLITE_READONLY and path is not None and _writable(path))
+
+
+def _writable(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError:
+        return False
+    return True
 
 
 class Backoff:
