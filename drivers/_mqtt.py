@@ -3,7 +3,7 @@
 When it breaks, every call raises LinkDown, and the owner makes a new link after its own back-off: nothing reconnects
 here. The broker gets a PUBACK only by `ack`, so what was not acknowledged comes again on the next link (persistent
 session). MQTT 5 is tried first, then 3.1.1. Publications are done at PUBACK, in the order given.
-Not here: what messages mean. Options and error texts are in `_mqtt_wire.py`, paho's thread in `_mqtt_thread.py`.
+Not here: what messages mean. Options and error texts are in `_mqtt_wire.py`, the socket in `_mqtt_socket.py`.
 Users: `sensor_mqtt`, `gateway/uplink/`.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Self
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from drivers import _mqtt_wire as wire
-from drivers._mqtt_thread import Connack, Ended, Event, NetworkThread, Puback, Suback
+from drivers._mqtt_socket import Connack, Ended, Event, MqttSocket, Puback, Suback
 from drivers._mqtt_wire import Incoming, MqttOptions, Will
 from gateway.errors import ConfigError, GatewayError, LinkDown, Rejected
 
@@ -37,7 +37,7 @@ class MqttLink:
         self.session_present = False
         self.protocol = MQTTProtocolVersion.MQTTv5
         self.max_packet = wire.UNLIMITED_PACKET
-        self._thread: NetworkThread | None = None
+        self._socket: MqttSocket | None = None
         self._window = options.send_window
         self._inbound: list[Incoming] = []
         self._arrived = asyncio.Event()
@@ -49,16 +49,17 @@ class MqttLink:
 
     async def __aenter__(self) -> Self:
         """Connect and subscribe. Raises LinkDown (try later) or ConfigError (a person must act)."""
-        try:
-            await self._open(MQTTProtocolVersion.MQTTv5)
-        except _OlderBroker:
-            await self._open(MQTTProtocolVersion.MQTTv311)
+        if self.options.version5:
+            with suppress(_OlderBroker):
+                await self._open(MQTTProtocolVersion.MQTTv5)
+                return self
+        await self._open(MQTTProtocolVersion.MQTTv311)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Say goodbye (the last will is not published then), at most `GOODBYE_S`."""
-        if self._thread is not None and not self._ended.done():
-            self._thread.goodbye()
+        if self._socket is not None and not self._ended.done():
+            self._socket.goodbye()
             with suppress(TimeoutError):
                 async with asyncio.timeout(GOODBYE_S):
                     await asyncio.shield(self._ended)
@@ -72,17 +73,17 @@ class MqttLink:
             self._arrived.clear()
             await self._arrived.wait()
         batch, self._inbound = self._inbound, []
-        if self._thread is not None:
-            self._thread.taken(batch)
+        if self._socket is not None:
+            self._socket.taken(batch)
         return batch
 
     def ack(self, *messages: Incoming) -> None:
         """Send PUBACK for messages of this link. Nothing happens when the link is gone: they will come again."""
-        if self._thread is None or self._ended.done():
+        if self._socket is None or self._ended.done():
             return
         for message in messages:
             if message.qos:
-                self._thread.ack(message)
+                self._socket.ack(message)
 
     def publish(
         self,
@@ -126,13 +127,13 @@ class MqttLink:
         loop = asyncio.get_running_loop()
         self.protocol = protocol
         self._connected, self._subscribed, self._ended = (loop.create_future() for _ in range(3))
-        self._thread = NetworkThread(self.options, protocol)
-        self._thread.start(self._take)
+        self._socket = MqttSocket(self.options, protocol)
+        self._socket.start(self._take)
         try:
             async with asyncio.timeout(3 * self.options.connect_timeout_s):
                 await self._connected
                 if self.options.subscriptions:
-                    self._thread.subscribe(self.options.subscriptions)
+                    self._socket.subscribe(self.options.subscriptions)
                     await self._subscribed
         except TimeoutError:
             self._abandon("MQTT does not answer")
@@ -142,9 +143,9 @@ class MqttLink:
             raise
 
     def _abandon(self, reason: str) -> None:
-        if self._thread is not None:
-            self._thread.abandon()
-            self._thread = None
+        if self._socket is not None:
+            self._socket.abandon()
+            self._socket = None
         self._finish(LinkDown(reason))
 
     def _take(self, events: list[Event]) -> None:
@@ -214,11 +215,11 @@ class MqttLink:
         return LinkDown(f"{where}: {end.text or 'the connection broke'}")
 
     def _send_waiting(self) -> None:
-        while self._thread is not None and self._waiting and len(self._in_flight) < self._window:
+        while self._socket is not None and self._waiting and len(self._in_flight) < self._window:
             future, (topic, payload, qos, retain, properties) = self._waiting.popleft()
             if future.cancelled():
                 continue
-            sent = self._thread.publish(topic, payload, qos, properties, retain=retain)
+            sent = self._socket.publish(topic, payload, qos, properties, retain=retain)
             if isinstance(sent, str):
                 _fail(future, LinkDown(f"{self.options.where}: {sent}"))
             elif qos:
