@@ -19,10 +19,10 @@ from functools import lru_cache
 from PIL import Image
 
 from gateway.errors import Refused
-from gateway.prices.face_codes import read_codes
+from gateway.prices.face_codes import read_codes, was_read
 from gateway.prices.face_content import RGB, Content, Panel, Style
 from gateway.prices.face_money import style_for
-from gateway.prices.face_paint import Canvas, paint
+from gateway.prices.face_paint import blank, paint
 from gateway.prices.face_templates import MARK_HEIGHT, MARK_WIDTH, layout_for
 
 __all__ = ["Content", "Job", "Panel", "Style", "as_image", "draw", "draw_many", "stamp", "style_for"]
@@ -40,7 +40,7 @@ def draw(content: Content, panel: Panel, style: Style) -> bytes:
     _check(content, style)
     name = _template(content)
     layout = layout_for(name, panel.width, panel.height)
-    canvas = Canvas(panel, style)
+    canvas = blank(panel, style)
     symbols = [text for element in layout.elements if (text := paint(canvas, element, content))]
     pixels = canvas.image.tobytes()
     first = _first_of_kind(name, panel)
@@ -123,6 +123,6 @@ def _first_of_kind(template: str, panel: Panel) -> list[bool]:
 
 def _read_back(pixels: bytes, panel: Panel, symbols: list[str]) -> None:
     found = read_codes(as_image(pixels, panel).convert("L"))
-    missing = [text for text in symbols if text not in found and not (text[0] == "0" and text[1:] in found)]
+    missing = [text for text in symbols if not was_read(text, found)]
     if missing:
         raise Refused(f"symbols do not read back from the face: {', '.join(missing)}")

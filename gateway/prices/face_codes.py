@@ -8,11 +8,11 @@ Not here: which symbol stands where (`face_templates.py`), the tables of bars (`
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import segno
 import zxingcpp
-from PIL import Image, ImageChops
+from PIL import Image
 from segno import consts
 
 from gateway.errors import Refused
@@ -21,7 +21,7 @@ from gateway.prices.face_bars import code_128, ean_8, ean_13, gs1_128
 QR_QUIET = 4  # ISO/IEC 18004, 6.3.8: four modules on each side
 QR_MODULE_PX = 2  # below this a phone does not read it from the glass
 BARS_MIN_PX = 8  # lower bars cannot be hit with a scanner
-_KEPT = 32_768  # symbols in memory: about 300 bytes each
+_KEPT = 16_384  # symbols of each kind in memory, a kilobyte for a QR code
 _READ_AS = {
     "ean13": (zxingcpp.BarcodeFormat.EAN13, zxingcpp.BarcodeFormat.UPCA),
     "ean8": (zxingcpp.BarcodeFormat.EAN8,),
@@ -31,41 +31,29 @@ _READ_AS = {
 
 
 class Symbol(NamedTuple):
-    """A proven symbol, packed small (one bit a module), so that all products of a shop can stay in memory."""
+    """A proven symbol, kept small (a byte a module: 1 = ink), so that all products of a shop can stay in memory."""
 
+    modules: bytes
     modules_wide: int
-    modules_high: int
-    bits: bytes
     width: int
     height: int
+    text: str
 
-    def image(self) -> Image.Image:
-        """Return the bitmap as proven: mode "1", ink = 1, quiet zones inside."""
-        small = Image.frombytes("1", (self.modules_wide, self.modules_high), self.bits)
+    def image(self, ink: int, paper: int) -> Image.Image:
+        """Return the bitmap as proven, quiet zones inside, in two palette indices: mode "L"."""
+        cells = self.modules if (paper, ink) == (0, 1) else self.modules.translate(bytes([paper, ink]) + bytes(254))
+        size = (self.modules_wide, len(cells) // self.modules_wide)
+        small = Image.frombuffer("L", size, cells, "raw", "L", 0, 1)
         return small.resize((self.width, self.height), Image.Resampling.NEAREST)
 
 
-def product_bars(gtin: str, width: int, height: int) -> Image.Image:
-    """Return the bar code of a 14-digit GTIN, as wide as whole modules allow: mode "1", ink = 1, quiet zones inside.
+@lru_cache(maxsize=_KEPT)
+def product_bars(gtin: str, width: int, height: int) -> Symbol:
+    """Return the bar code of a 14-digit GTIN, as wide as whole modules allow. Raises Refused when it can't be read.
 
     GTIN-13 and GTIN-12 give EAN-13 (a UPC-A symbol is an EAN-13 symbol with a leading zero), GTIN-8 gives EAN-8, a
-    GTIN-14 of a trade unit GS1-128. Raises Refused when it does not fit or cannot be read.
+    GTIN-14 of a trade unit GS1-128.
     """
-    return _product_symbol(gtin, width, height).image()
-
-
-def label_bars(text: str, width: int, height: int) -> Image.Image:
-    """Return a label's id for a technician's scanner: Code 128, or a QR code where the box is too narrow for bars."""
-    return _label_symbol(text, width, height).image()
-
-
-def link_qr(base: str, gtin: str, width: int, height: int) -> Image.Image:
-    """Return the GS1 Digital Link of a product (`<base>/01/<GTIN-14>`) as a QR code."""
-    return _qr(f"{base}/01/{gtin}", width, height).image()
-
-
-@lru_cache(maxsize=_KEPT)
-def _product_symbol(gtin: str, width: int, height: int) -> Symbol:
     if len(gtin) != 14 or not gtin.isdecimal() or not gtin.isascii():
         raise Refused(f"{gtin!r} is not a GTIN of 14 digits")
     if gtin.startswith("000000"):
@@ -76,11 +64,12 @@ def _product_symbol(gtin: str, width: int, height: int) -> Symbol:
 
 
 @lru_cache(maxsize=_KEPT)
-def _label_symbol(text: str, width: int, height: int) -> Symbol:
+def label_bars(text: str, width: int, height: int) -> Symbol:
+    """Return a label's id for a technician's scanner: Code 128, or a QR code where the box is too narrow for bars."""
     modules = code_128(text)
     if len(modules) <= width:
         return _bars("code128", text, modules, width, height)
-    return _qr(text, width, height)
+    return qr(text, width, height)
 
 
 def _bars(kind: str, text: str, modules: str, width: int, height: int) -> Symbol:
@@ -89,17 +78,21 @@ def _bars(kind: str, text: str, modules: str, width: int, height: int) -> Symbol
         raise Refused(
             f"bar code {text} needs {len(modules)} x {BARS_MIN_PX} pixels or more, its box has {width} x {height}"
         )
-    row = Image.frombytes("L", (len(modules), 1), modules.encode().translate(_TO_INK)).convert("1")
-    symbol = Symbol(*row.size, row.tobytes(), len(modules) * module_px, height)
-    _prove(kind, text, symbol.image())
+    symbol = Symbol(modules.encode().translate(_CELLS), len(modules), len(modules) * module_px, height, text)
+    _prove(kind, symbol)
     return symbol
 
 
-_TO_INK = bytes(255 if code == ord("1") else 0 for code in range(256))
+_CELLS = bytes(code == ord("1") for code in range(256))
+
+
+def link_qr(base: str, gtin: str, width: int, height: int) -> Symbol:
+    """Return the GS1 Digital Link of a product (`<base>/01/<GTIN-14>`) as a QR code."""
+    return qr(f"{base}/01/{gtin}", width, height)
 
 
 @lru_cache(maxsize=_KEPT)
-def _qr(text: str, width: int, height: int) -> Symbol:
+def qr(text: str, width: int, height: int) -> Symbol:
     """Return `text` as a QR code of whole modules, at least 2 pixels each.
 
     The data mask is fixed, not chosen by ISO/IEC 18004 7.8.3 (which is meant for dirty print and takes five times
@@ -111,16 +104,16 @@ def _qr(text: str, width: int, height: int) -> Symbol:
         side = min(width, height) // modules * modules
         if side < modules * QR_MODULE_PX:
             raise Refused(f"QR code {text!r} needs {modules * QR_MODULE_PX} pixels, its box has {width} x {height}")
-        symbol = Symbol(modules, modules, _dots(matrix).tobytes(), side, side)
+        symbol = Symbol(_with_quiet_zone(matrix), modules, side, side, text)
         try:
-            _prove("qr", text, symbol.image())
+            _prove("qr", symbol)
         except Refused:
             continue
         return symbol
     raise Refused(f"QR code {text!r} does not read back")
 
 
-def _segments(text: str) -> list[tuple[str, int]] | str:
+def _segments(text: str) -> Any:  # noqa: ANN401 - segno takes segments, its type hints don't say so
     """Write a link's last 14 digits in numeric mode: 25 modules where plain bytes need 29."""
     head, tail = text[:-14], text[-14:]
     if head and tail.isdecimal() and tail.isascii():
@@ -128,32 +121,32 @@ def _segments(text: str) -> list[tuple[str, int]] | str:
     return text
 
 
-def _dots(matrix: tuple[bytearray, ...]) -> Image.Image:
-    side = len(matrix)
-    image = Image.new("L", (side + 2 * QR_QUIET,) * 2)
-    cells = b"".join(bytes(row) for row in matrix).translate(bytes([0, 255]) + bytes(254))
-    image.paste(Image.frombytes("L", (side, side), cells), (QR_QUIET, QR_QUIET))
-    return image.convert("1")
+def _with_quiet_zone(matrix: tuple[bytearray, ...]) -> bytes:
+    side, edge = len(matrix) + 2 * QR_QUIET, bytes(QR_QUIET)
+    blank = bytes(side * QR_QUIET)
+    return blank + b"".join(edge + bytes(row) + edge for row in matrix) + blank
 
 
-def _prove(kind: str, text: str, image: Image.Image) -> None:
-    found = read_codes(ImageChops.invert(image).convert("L"), kind)
-    if text not in found and not (kind == "ean13" and text[1:] in found and text[0] == "0"):
-        raise Refused(f"bar code {text} does not read back (got {found or 'nothing'})")
+def _prove(kind: str, symbol: Symbol) -> None:
+    found = read_codes(symbol.image(ink=0, paper=255), kind)
+    if not was_read(symbol.text, found):
+        raise Refused(f"bar code {symbol.text} does not read back (got {found or 'nothing'})")
+
+
+def was_read(text: str, found: list[str]) -> bool:
+    """Return whether a symbol's text is among those read; a reader may give EAN-13 with leading zero as UPC-A."""
+    return text in found or (text.startswith("0") and text[1:] in found)
 
 
 def read_codes(image: Image.Image, kind: str | None = None) -> list[str]:
     """Return the texts of all symbols that zxing-cpp finds (`kind` narrows the search; GS1 text without brackets)."""
     wanted = [f for known, formats in _READ_AS.items() if kind in (None, known) for f in formats]
-    texts: list[str] = []
-    for code_format in wanted:
-        results = zxingcpp.read_barcodes(
-            image,
-            formats=code_format,
-            try_rotate=False,
-            try_downscale=False,
-            try_invert=False,
-            text_mode=zxingcpp.TextMode.Plain,
-        )
-        texts += [result.text.lstrip("\x1d") for result in results]
-    return texts
+    results = zxingcpp.read_barcodes(
+        image,
+        formats=zxingcpp.BarcodeFormats(wanted),
+        try_rotate=False,
+        try_downscale=False,
+        try_invert=False,
+        text_mode=zxingcpp.TextMode.Plain,
+    )
+    return [result.text.lstrip("\x1d") for result in results]

@@ -5,7 +5,7 @@ Not here: how it is drawn (`face.py`), where things stand (`face_templates.py`),
 
 import hashlib
 import json
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 from gateway.errors import Refused
@@ -57,7 +57,7 @@ class Content:
     @cached_property
     def key(self) -> str:
         """Short stable name of all that is said: 16 hex digits, the same in every process and on every day."""
-        text = json.dumps(astuple(self), ensure_ascii=True)
+        text = json.dumps([getattr(self, one.name) for one in fields(self)])
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from gateway.errors import Refused
 from gateway.prices.face_content import Style
-from gateway.prices.face_fonts import Mask, mask
+from gateway.prices.face_glyphs import Glyph, picture
 from gateway.prices.face_money import split_money, write_money
 
 PRICE_MIN_PX = 12  # below this a price is not legible at arm's length
@@ -20,11 +20,12 @@ _SIGN = 0.55
 class Placed(NamedTuple):
     """Ink and where its upper left corner goes, from the box's upper left corner."""
 
-    mask: Mask
+    glyph: Glyph
     x: int
     y: int
 
 
+@lru_cache(maxsize=4096)
 def lay_price(minor: int, style: Style, width: int, height: int, largest_px: int, align: str) -> tuple[Placed, ...]:
     """Return the parts of a price inside a box. Raises Refused when it cannot stand there whole and legible."""
     whole, part = split_money(minor, style)
@@ -56,41 +57,41 @@ def _parts(whole: str, part: str, style: Style, size_px: int) -> tuple[list[Plac
     language = style.language
     small_px, sign_px = max(9, round(size_px * _SMALL)), max(9, round(size_px * _SIGN))
     gap = max(1, size_px // 16)
-    digits = mask(whole, "bold", size_px, language)
-    cap = -mask("0", "bold", size_px, language).top
-    row: list[tuple[Mask, int, int]] = []  # ink, left edge of the ink, top from the baseline
+    digits = picture(whole, "bold", size_px, language)
+    cap = -picture("0", "bold", size_px, language).top
+    row: list[tuple[Glyph, int, int]] = []  # ink, left edge of the ink, top from the baseline
     pen = 0
-    sign = mask(style.symbol, "bold", sign_px, language)
+    sign = picture(style.symbol, "bold", sign_px, language)
     if not style.symbol_after:
         row.append((sign, pen, sign.top))
-        pen += sign.image.width + gap + 1
+        pen += sign.width + gap + 1
     row.append((digits, pen, digits.top))
-    pen += digits.image.width
+    pen += digits.width
     cents_from = pen
     if part:
-        point = mask(style.decimal, "bold", size_px, language)
+        point = picture(style.decimal, "bold", size_px, language)
         row.append((point, pen + gap, point.top))
-        pen += gap + point.image.width + gap
+        pen += gap + point.width + gap
         cents_from = pen
-        cents = mask(part, "bold", small_px, language)
+        cents = picture(part, "bold", small_px, language)
         row.append((cents, pen, -cap))
-        pen += cents.image.width
+        pen += cents.width
     if style.symbol_after:
         pen = _sign_after(row, sign, cents_from if part else None, pen, cap, gap)
     top = min(y for _, _, y in row)
-    bottom = max(y + ink.image.height for ink, _, y in row)
+    bottom = max(y + ink.height for ink, _, y in row)
     return [Placed(ink, x, y - top) for ink, x, y in row], pen, bottom - top
 
 
 def _sign_after(
-    row: list[tuple[Mask, int, int]], sign: Mask, cents_from: int | None, pen: int, cap: int, gap: int
+    row: list[tuple[Glyph, int, int]], sign: Glyph, cents_from: int | None, pen: int, cap: int, gap: int
 ) -> int:
     """Put the sign under the raised minor digits where it has room, else after everything; return the new width."""
     if cents_from is not None:
         cents = row[-1][0]
-        room = cap - cents.image.height - gap
-        if sign.image.height <= room and sign.image.width <= cents.image.width:
-            row.append((sign, cents_from, -sign.image.height))
+        room = cap - cents.height - gap
+        if sign.height <= room and sign.width <= cents.width:
+            row.append((sign, cents_from, -sign.height))
             return pen
     row.append((sign, pen + 2 * gap, sign.top))
-    return pen + 2 * gap + sign.image.width
+    return pen + 2 * gap + sign.width

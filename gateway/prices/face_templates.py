@@ -19,7 +19,8 @@ from gateway.prices.face_codes import QR_MODULE_PX
 
 QR_LEAST_PX = 33 * QR_MODULE_PX  # a GS1 Digital Link of id.gs1.org: 25 modules and its quiet zone
 MARK_WIDTH, MARK_HEIGHT = 16, 4  # the revision mark's corner, lower right: nothing else may stand there
-KINDS = {"price", "barcode", "qr", "label_code", "rule"}
+SYMBOLS = {"barcode", "qr", "label_code"}
+KINDS = SYMBOLS | {"price", "rule"}
 TEXTS = {"name", "net_content", "unit_price", "was", "promo", "sku", "label", "gtin", "spare", "details"}
 _CHOICES = {
     "align": {"left", "center", "right"},
@@ -95,6 +96,11 @@ def _scaled(layout: Layout, width: int, height: int) -> Layout:
     return Layout((width, height), tuple(elements))
 
 
+def _symbols_last(elements: list[Element]) -> tuple[Element, ...]:
+    """Order elements so that no stray pixel of a text can stay in a symbol's quiet zone."""
+    return tuple(sorted(elements, key=lambda one: one.field in SYMBOLS))
+
+
 def _load(path: Path) -> tuple[Layout, ...]:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))["layout"]
@@ -107,11 +113,11 @@ def _load(path: Path) -> tuple[Layout, ...]:
 
 def _layout(path: Path, table: dict[str, Any]) -> Layout:
     width, height = table["size"]
-    elements = tuple(_element(path, (width, height), entry) for entry in table["elements"])
+    elements = [_element(path, (width, height), entry) for entry in table["elements"]]
     for first, second in combinations(elements, 2):
         if _overlap(first.box, second.box):
             raise ConfigError(f"{path}: layout {width}x{height}: {first.field!r} and {second.field!r} overlap")
-    return Layout((width, height), elements)
+    return Layout((width, height), _symbols_last(elements))
 
 
 def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
@@ -124,7 +130,8 @@ def _element(path: Path, size: tuple[int, int], entry: dict[str, Any]) -> Elemen
     unknown = entry.keys() - {one.name for one in fields(Element)}
     if unknown:
         raise ConfigError(f"{where}: unknown {', '.join(sorted(unknown))}")
-    element = Element(**{key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    element = Element(**values)
     if element.field not in KINDS | TEXTS:
         raise ConfigError(f"{where}: no such field; known are {', '.join(sorted(KINDS | TEXTS))}")
     for key, allowed in _CHOICES.items():

@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.errors import Refused
-from gateway.prices.face_fonts import advance, describe
+from gateway.prices.face_fonts import describe
+from gateway.prices.face_glyphs import Glyphs, glyphs
 
 ELLIPSIS = "…"
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
@@ -25,11 +26,12 @@ class Lines(NamedTuple):
     size_px: int
 
 
-@lru_cache(maxsize=4096)
-def clean(text: str) -> str:
-    """Return drawable text: NFC, one space between words, invisible characters gone. Raises Refused (see above)."""
-    seen = unicodedata.normalize("NFC", text)[:_MAX_CHARS]
-    return " ".join("".join(_visible(char) for char in seen).split())
+class _Drawable(dict[int, str]):
+    """What `str.translate` puts in a character's place; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = seen = _visible(chr(code))
+        return seen
 
 
 def _visible(char: str) -> str:
@@ -45,31 +47,46 @@ def _visible(char: str) -> str:
     return char
 
 
-def width(text: str, role: str, size_px: int, language: str) -> float:
-    """Return how wide one line is, in pixels (without kerning: at most a pixel or two too wide)."""
-    return sum(advance(char, role, size_px, language) for char in text)
+_DRAWABLE = _Drawable()  # at most one entry for each character of Unicode
 
 
-@lru_cache(maxsize=8192)
+def clean(text: str) -> str:
+    """Return drawable text: NFC, one space between words, invisible characters gone. Raises Refused (see above)."""
+    return " ".join(unicodedata.normalize("NFC", text)[:_MAX_CHARS].translate(_DRAWABLE).split())
+
+
+@lru_cache(maxsize=16_384)
 def fit(text: str, role: str, sizes: tuple[int, int], box: tuple[int, int, int], language: str) -> Lines:
     """Return cleaned text in the largest of `sizes` (largest, smallest) at which it fits `box` (width, height, lines).
 
     At the smallest size what is left over is cut with an ellipsis.
     """
     box_width, box_height, most_lines = box
-    for size_px in range(sizes[0], sizes[1] - 1, -1):
-        room = min(most_lines, lines_in(box_height, size_px))
-        if room < 1:
-            continue
-        lines = wrap(text, role, size_px, box_width, language)
-        if len(lines) <= room and all(width(line, role, size_px, language) <= box_width for line in lines):
+    pieces = _pieces(text)
+    for size_px in range(_start(text, role, sizes, box, language), sizes[1] - 1, -1):
+        of = glyphs(role, size_px, language)
+        lines = wrap(pieces, of, box_width)
+        if len(lines) <= min(most_lines, lines_in(box_height, size_px)):
             return Lines(tuple(lines), size_px)
-    size_px = sizes[1]
-    room = max(1, min(most_lines, lines_in(box_height, size_px)))
-    lines = wrap(text, role, size_px, box_width, language)
-    rest = " ".join(lines[room - 1 :]) if len(lines) > room else lines[-1]
-    last = _shorten(rest, role, size_px, box_width, language)
-    return Lines((*lines[: room - 1], last), size_px)
+    room = max(1, min(most_lines, lines_in(box_height, sizes[1])))
+    of = glyphs(role, sizes[1], language)
+    lines = wrap(pieces, of, box_width)
+    rest = "".join(pieces)[len("".join(lines[: room - 1])) :] if room > 1 else text
+    return Lines((*(line.rstrip() for line in lines[: room - 1]), _shorten(rest.strip(), of, box_width)), sizes[1])
+
+
+def _start(text: str, role: str, sizes: tuple[int, int], box: tuple[int, int, int], language: str) -> int:
+    """Return a size that is surely not too small to begin with: larger ones have too little room in all lines."""
+    box_width, box_height, most_lines = box
+    smallest = glyphs(role, sizes[1], language).width(text) / sizes[1]  # pixels of width for each pixel of size
+    for size_px in range(sizes[0], sizes[1], -1):
+        room = min(most_lines, lines_in(box_height, size_px))
+        if smallest * size_px * _HINTING <= room * box_width:
+            return size_px
+    return sizes[1]
+
+
+_HINTING = 0.85  # how much narrower a larger size may run, for its size, than the smallest
 
 
 def line_height(size_px: int) -> int:
@@ -82,27 +99,36 @@ def lines_in(height: int, size_px: int) -> int:
     return max(0, (height - size_px) // line_height(size_px) + 1)
 
 
-def wrap(text: str, role: str, size_px: int, box_width: int, language: str) -> list[str]:
-    """Break text into lines no wider than the box; a word that is too long for a line is broken anywhere."""
+def wrap(pieces: list[str], of: Glyphs, box_width: int) -> list[str]:
+    """Put pieces on lines no wider than the box; one that is too long for a line is broken anywhere."""
     lines: list[str] = [""]
-    used = 0.0
-    for piece in _pieces(text):
-        needs = width(piece, role, size_px, language)
-        if lines[-1] and used + width(piece.rstrip(), role, size_px, language) > box_width:
-            lines.append("")
-            used = 0.0
-        if needs > box_width and len(piece) > 1:
-            for char in piece:
-                step = advance(char, role, size_px, language)
-                if lines[-1] and used + step > box_width:
-                    lines.append("")
-                    used = 0.0
-                lines[-1] += char
-                used += step
-            continue
+    used = 0
+    for piece in pieces:
+        needs = of.width(piece)
+        if used + needs > box_width and used + of.width(piece.rstrip()) > box_width:
+            if lines[-1]:
+                lines.append("")
+                used = 0
+            *full, piece = _break(piece, of, box_width)  # noqa: PLW2901 - the rest of it
+            if full:
+                lines[-1:] = [*full, ""]
+            needs = of.width(piece)
         lines[-1] += piece
         used += needs
     return [line.rstrip() for line in lines]
+
+
+def _break(piece: str, of: Glyphs, box_width: int) -> list[str]:
+    """Cut a word into parts of at most a line's width; one character at least, however narrow the line."""
+    parts, room = [""], box_width
+    for char in piece:
+        step = of[char].advance
+        if step > room and parts[-1] and char != " ":
+            parts.append("")
+            room = box_width
+        parts[-1] += char
+        room -= step
+    return parts
 
 
 def _pieces(text: str) -> list[str]:
@@ -121,13 +147,13 @@ def _is_wide(char: str) -> bool:
     return unicodedata.east_asian_width(char) in "WF" and not "\uac00" <= char <= "\ud7a3"  # Korean has spaces
 
 
-def _shorten(text: str, role: str, size_px: int, box_width: int, language: str) -> str:
-    if width(text, role, size_px, language) <= box_width:
+def _shorten(text: str, of: Glyphs, box_width: int) -> str:
+    if of.width(text) <= box_width:
         return text
-    room = box_width - advance(ELLIPSIS, role, size_px, language)
+    room = box_width - of.width(ELLIPSIS)
     kept = ""
     for char in text:
-        room -= advance(char, role, size_px, language)
+        room -= of[char].advance
         if room < 0:
             break
         kept += char
