@@ -1,0 +1,213 @@
+"""One access point as we know it: its tags, what goes on for each, and whether what we hear is complete.
+
+State only, no I/O and no waiting: `label_oepl.py` feeds it with what was heard, pushes (`_oepl_push.py`) look at it and
+are woken by it. What an event means for a push is `_oepl_trace.py`'s.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from drivers._oepl_health import AP_STATE_ONLINE, FLASH_FLOOR_BYTES, RUN_STATE_RUN, Evidence
+from drivers._oepl_tagtype import TagType
+from drivers._oepl_trace import LinkGap, Stage, Trace
+from drivers._oepl_wire import (
+    BlockRequest,
+    Event,
+    Progress,
+    Rebooting,
+    SameImage,
+    SystemState,
+    TagRecord,
+    TransferTimeout,
+    Updating,
+)
+from gateway.driver import Face
+from gateway.messages import Fact
+
+TABLE_MAX = 300  # an access point lists 256 at most: more labels than this are a fault, not a shop
+NEVER_S = float("-inf")
+COMMAND_LIFE_S = 1_260.0  # the radio announces a command for 20 minutes, then gives it up
+
+
+@dataclass(slots=True)
+class Tag:
+    """One tag. Monotonic times: of its last block transfer; until when a lost upload may still arrive; of a command."""
+
+    record: TagRecord
+    transfer_s: float = NEVER_S
+    doubt_until_s: float = NEVER_S
+    command_s: float = NEVER_S
+    push: Trace | None = None
+    shown: Face | None = None
+    watch: Trace | None = None  # the trace of `shown`, fed on for as long as it is the last one
+    seen_told_s: float = NEVER_S
+    health_told_s: float = NEVER_S
+    low_told: bool = False
+
+
+@dataclass(slots=True)
+class Lane:
+    """The work on one label: the newest wish, the face in hand, and those that were replaced before their turn."""
+
+    label: str
+    wish: Face | None = None
+    current: Face | None = None
+    began: bool = False  # a byte of `current` may have left us
+    running: bool = False
+    verdict: Fact | None = None  # the terminal fact of `current`, until it is told
+    overtaken: deque[Face] = field(default_factory=deque)
+    signal: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Station:
+    """What is known of the access point. `due` are labels of which something is to be told; `news` is set with it."""
+
+    def __init__(self, url: str, low_mv: int) -> None:
+        self.low_mv = low_mv
+        self.evidence = Evidence(url)
+        self.tags: dict[str, Tag] = {}
+        self.lanes: dict[str, Lane] = {}
+        self.types: dict[int, TagType] = {}
+        self.listening_since_s: float | None = None
+        self.due: dict[str, None] = {}
+        self.news = asyncio.Event()
+        self._updating = ""
+        self._uptime_s = 0
+
+    def opened(self) -> None:
+        """Take the event stream as open; nothing counts before the first life sign."""
+        self.evidence.link_error = self.evidence.system = None
+        self.evidence.silent = False
+
+    def lost(self) -> None:
+        """Take the event stream as broken."""
+        self.listening_since_s = None
+        self._gap("stream_lost", restarted=False)
+
+    def hear(self, event: Event, now_s: float) -> None:
+        """Take the next event of the stream."""
+        match event:
+            case SystemState():
+                self._system(event, now_s)
+            case TagRecord():
+                self.note(event)
+                self._feed(event.label, event, now_s)
+            case Rebooting():
+                self._gap("ap_rebooted", restarted=True)
+            case Updating(label=label):
+                self._updating = label
+            case SameImage():
+                self._feed(self._updating, event, now_s)
+            case _:
+                self._note_transfer(event, now_s)
+                self._feed(event.label, event, now_s)
+
+    def note(self, record: TagRecord) -> None:
+        """Keep the newest record of a tag."""
+        tag = self.tags.get(record.label)
+        if tag is None:
+            self._discover(record)
+            return
+        before, tag.record = tag.record, record
+        if (before.hw_type, before.ours) != (record.hw_type, record.ours) or self.is_low(record) != tag.low_told:
+            self.tell(record.label)
+
+    def keep_only(self, labels: set[str]) -> None:
+        """Forget tags that the access point no longer lists (nothing tells of a deletion), unless at work on them."""
+        for label in [*self.tags]:
+            if label not in labels and label not in self.lanes:
+                del self.tags[label]
+        self.evidence.tags = len(self.tags)
+
+    def is_low(self, record: TagRecord) -> bool:
+        """Whether the last battery reading, if there is one, is below the limit."""
+        return record.battery_mv is not None and record.battery_mv < self.low_mv
+
+    def read_again(self, record: TagRecord, now_s: float) -> None:
+        """Keep a record that we asked for; only a trace with a gap learns from it, others have heard newer things."""
+        self.note(record)
+        tag = self.tags.get(record.label)
+        if tag is not None and any(trace.gapped for trace in (tag.push, tag.watch) if trace):
+            self._feed(record.label, record, now_s)
+
+    def tell(self, label: str) -> None:
+        """Put a label on the list of those to tell about."""
+        self.due[label] = None
+        self.news.set()
+
+    def wake_all(self) -> None:
+        """Let every push look again."""
+        for lane in self.lanes.values():
+            lane.signal.set()
+
+    def refusal(self) -> str | None:
+        """Return why nothing can be sent now, as a reason code, or None."""
+        system = self.evidence.system
+        if self.listening_since_s is None or system is None:
+            return "ap_unreachable"
+        if system.ap_state != AP_STATE_ONLINE:
+            return "no_radio"
+        return None if system.run_state == RUN_STATE_RUN else "ap_stopped"
+
+    def lacks_flash_for(self, size_bytes: int) -> bool:
+        """Whether the access point would not convert an image of this size for want of space."""
+        system = self.evidence.system
+        return system is not None and system.flash_free_bytes < FLASH_FLOOR_BYTES + size_bytes
+
+    def _discover(self, record: TagRecord) -> None:
+        if len(self.tags) < TABLE_MAX:
+            self.tags[record.label] = Tag(record)
+            self.tell(record.label)
+            self.evidence.tags = len(self.tags)
+
+    def _system(self, system: SystemState, now_s: float) -> None:
+        self.evidence.system = system
+        if system.uptime_s < self._uptime_s:
+            self._gap("ap_rebooted", restarted=True)
+        self._uptime_s = system.uptime_s
+        if self.listening_since_s is None:
+            self.listening_since_s = now_s
+            self.wake_all()
+
+    def _note_transfer(self, event: Event, now_s: float) -> None:
+        if isinstance(event, BlockRequest | Progress) and (tag := self.tags.get(event.label)):
+            tag.transfer_s = now_s
+
+    def _feed(self, label: str, event: Event, now_s: float) -> None:
+        """Hand an event to what goes on for the label. Before the first life sign nothing is known for sure."""
+        tag = self.tags.get(label)
+        if tag is None or self.listening_since_s is None:
+            return
+        if tag.push is not None:
+            tag.push.feed(event, now_s)
+            if lane := self.lanes.get(label):
+                lane.signal.set()
+        if tag.watch is not None:
+            _take_command(tag, tag.watch, event, now_s)
+            tag.watch.feed(event, now_s)
+            self._look_at_watch(label, tag)
+
+    def _gap(self, reason: str, *, restarted: bool) -> None:
+        for label, tag in self.tags.items():
+            for trace in (tag.push, tag.watch):
+                if trace is not None:
+                    trace.feed(LinkGap(reason, restarted), 0.0)
+            self._look_at_watch(label, tag)
+        self.wake_all()
+
+    def _look_at_watch(self, label: str, tag: Tag) -> None:
+        if tag.watch is not None and tag.watch.stage is Stage.LOST:
+            self.tell(label)
+
+
+def _take_command(tag: Tag, watch: Trace, event: Event, now_s: float) -> None:
+    """Know the end of our own LED command: it counts as an update and leaves its own hash (esl T7)."""
+    if now_s - tag.command_s > COMMAND_LIFE_S:
+        return
+    match event:
+        case TagRecord(pending=0, update_count=count) if count == watch.updates + 1 and not event.blank:
+            watch.expect_update(event)
+            tag.command_s = NEVER_S
+        case TransferTimeout():
+            tag.command_s = NEVER_S
