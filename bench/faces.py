@@ -28,9 +28,20 @@ PANELS = [
     Panel(400, 300, ("white", "black", "red")),
     Panel(800, 480, ("white", "black", "red", "yellow")),
 ]
-WORDS = tuple(
-    "苹果汁 有机 纯牛奶 家庭装 巧克力 饼干 Organic Coffee Beans Milk Crunchy Butter Cookies 500g 1L".split(" ")
-)
+WORDS = [
+    "苹果汁",
+    "有机",
+    "纯牛奶",
+    "家庭装",
+    "巧克力",
+    "饼干",
+    "Organic",
+    "Coffee",
+    "Beans",
+    "Milk",
+    "Cookies",
+    "500g",
+]
 
 
 def main() -> None:

@@ -133,6 +133,12 @@ def _prove(kind: str, symbol: Symbol) -> None:
         raise Refused(f"bar code {symbol.text} does not read back (got {found or 'nothing'})")
 
 
+def shown_digits(gtin: str) -> str:
+    """Return a GTIN as people know it: with the 8, 12, 13 or 14 digits that it was given as."""
+    padding = next((zeros for zeros in (6, 2, 1) if gtin.startswith("0" * zeros)), 0)
+    return gtin[padding:]
+
+
 def was_read(text: str, found: list[str]) -> bool:
     """Return whether a symbol's text is among those read; a reader may give EAN-13 with leading zero as UPC-A."""
     return text in found or (text.startswith("0") and text[1:] in found)

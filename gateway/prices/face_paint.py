@@ -9,7 +9,7 @@ from functools import lru_cache
 from PIL import Image
 
 from gateway.errors import Refused
-from gateway.prices.face_codes import Symbol, label_bars, link_qr, product_bars
+from gateway.prices.face_codes import Symbol, label_bars, link_qr, product_bars, shown_digits
 from gateway.prices.face_content import Content, Panel, Style
 from gateway.prices.face_glyphs import glyphs, put_line
 from gateway.prices.face_money import words, write_money
@@ -74,7 +74,7 @@ def _text(field: str, content: Content, style: Style) -> str:
         case "was":
             return "" if content.was_minor is None else write_money(content.was_minor, style)
         case "gtin":
-            return (content.gtin or "").lstrip("0")
+            return shown_digits(content.gtin or "")
         case "details":
             return clean(" · ".join(part for part in (content.net_content, content.sku) if part))
     return words(style.language).spare if field == "spare" else clean(getattr(content, field) or "")
