@@ -224,6 +224,15 @@ class LabelSeen(Reading):
     temperature_c: int | None
 
 
+class LabelLeft(Reading):
+    """Nothing that this access point (`source`) was ever given for the label can still be drawn.
+
+    Said of a label that has been silent there for longer than the access point keeps anything for it.
+    """
+
+    label: Label
+
+
 # Facts: prices
 
 

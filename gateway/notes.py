@@ -54,7 +54,7 @@ class GlassKept(Command):
     label: Label
     revision: int
     doubted: bool
-    entries: tuple[tuple[int, str, str | None, int | None, str | None, str, bool], ...]
+    entries: tuple[tuple[int, str, str | None, int | None, str | None, str, str, float], ...]
 
 
 class ChargeKept(Command):

@@ -1,15 +1,19 @@
 """What one label's glass shows or could still come to show. Pure. The rule that uses it is `switch.py`.
 
 A face is an entry from the moment it is *going* to be sent. It is `sent` while the access point that got it (`via`)
-could still have it drawn, `glass` once it can only be there already. A proof of revision r by an access point removes
-what is on the glass and what that access point was given up to r; what another access point still holds stays.
+could still have it drawn, `settled` once it is on the glass already or never will be, `proven` when it was seen there.
+A proof of revision r by an access point removes what is on the glass and what that access point was given up to r; what
+another access point still holds stays.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+State = Literal["sent", "settled", "proven"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One face that a label may show. `content` names what it says, `price_minor` None = a face without a price."""
 
     revision: int
@@ -18,7 +22,8 @@ class Entry:
     price_minor: int | None
     wave: str | None
     content: str
-    sent: bool
+    state: State
+    since_s: float = 0.0  # epoch of the report that took it out of an access point's hands
 
 
 @dataclass(slots=True)
@@ -46,53 +51,75 @@ class Glass:
 
     def proven(self, content: str) -> bool:
         """Tell whether the glass is proven to show this content and can show nothing else."""
-        return not self.doubted and len(self.entries) == 1 and self._is(self.entries[0], content)
+        return not self.doubted and len(self.entries) == 1 and _seen(self.entries[0], content)
 
     def awaits_others(self, content: str, via: str) -> bool:
         """Tell whether the glass shows this, and only what other access points than `via` still hold is in doubt.
 
         A push by `via` could not settle that: it waits for the others to report, or for a person's sign-off.
         """
-        on_glass = [e for e in self.entries if not e.sent]
-        others = all(e.via != via for e in self.entries if e.sent)
-        return not self.doubted and len(on_glass) == 1 and self._is(on_glass[0], content) and others
+        on_glass = [e for e in self.entries if e.state != "sent"]
+        others = all(e.via != via for e in self.entries if e.state == "sent")
+        return not self.doubted and len(on_glass) == 1 and _seen(on_glass[0], content) and others
 
     def send(self, entry: Entry) -> None:
         """Note that a face is going to be sent."""
         self.entries = (*self.entries, entry)
         self.revision = self.in_flight = entry.revision
 
-    def show(self, revision: int, via: str) -> bool:
-        """Note that a face is proven. False when it is not one of ours (a late report from before a sign-off)."""
+    def show(self, revision: int, via: str, at: datetime) -> bool:
+        """Note that a face was proven at this instant. False: not one of ours (a late report from before a sign-off).
+
+        A proof says nothing about what another access point may have drawn after it, even when it is heard later.
+        """
         shown = next((e for e in self.entries if e.revision == revision and e.via == via), None)
         if shown is None:
             return False
-        rest = tuple(e for e in self.entries if e.sent and (e.via != via or e.revision > revision))
-        self.entries = (replace(shown, sent=False), *rest)
+        at_s = at.timestamp()
+        rest = tuple(e for e in self.entries if e is not shown and _outlives(e, shown, at_s))
+        self.entries = (shown._replace(state="proven", since_s=at_s), *rest)
         if self.in_flight == revision:
             self.in_flight = None
         self.failures, self.trouble, self.doubted = 0, None, False
         return True
 
-    def fail(self, revision: int, via: str, outcome: str, reason: str) -> None:
+    def fail(self, revision: int, via: str, outcome: str, reason: str, at: datetime) -> None:
         """Note that an attempt ended without proof, or that a proven face came into doubt."""
         mine = [e for e in self.entries if e.revision == revision and e.via == via]
         if self.in_flight == revision:
             self.in_flight = None
-        if mine and not mine[0].sent:
+        if mine and mine[0].state == "proven":
             self.doubted = True
         elif outcome == "never_sent":
             self.entries = tuple(e for e in self.entries if e not in mine)
         elif outcome == "settled":
-            self.entries = tuple(replace(e, sent=False) if e in mine else e for e in self.entries)
+            self.entries = tuple(_settled(e, at) if e in mine else e for e in self.entries)
         if reason != "superseded":
             self.failures += 1
             self.trouble = reason
+
+    def left(self, via: str, at: datetime) -> bool:
+        """Note that `via` holds nothing any more: what it was given is on the glass or gone. False: no change."""
+        before = self.entries
+        self.entries = tuple(_settled(e, at) if e.via == via and e.state == "sent" else e for e in before)
+        if any(e.revision == self.in_flight and e.via == via for e in before):
+            self.in_flight = None
+        return self.entries != before
 
     def sign_off(self) -> None:
         """Forget all: a person has seen to it that this glass shows nothing any more."""
         self.entries, self.in_flight, self.doubted = (), None, False
 
-    @staticmethod
-    def _is(entry: Entry, content: str) -> bool:
-        return not entry.sent and entry.content == content
+
+def _seen(entry: Entry, content: str) -> bool:
+    return entry.state == "proven" and entry.content == content
+
+
+def _outlives(entry: Entry, shown: Entry, at_s: float) -> bool:
+    if entry.revision > shown.revision:
+        return True
+    return entry.via != shown.via if entry.state == "sent" else entry.since_s > at_s
+
+
+def _settled(entry: Entry, at: datetime) -> Entry:
+    return entry._replace(state="settled", since_s=at.timestamp())

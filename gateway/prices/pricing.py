@@ -77,6 +77,7 @@ class Pricing:
             m.ShowFace: self._show_face,
             m.Tick: lambda tick: self._tick(tick.at),
             m.LabelSeen: self._label_seen,
+            m.LabelLeft: self._label_left,
             m.LabelShown: self._shown,
             m.LabelFailed: self._failed,
             m.FaceRefused: self._face_refused,
@@ -107,7 +108,7 @@ class Pricing:
         self.stale: dict[str, None] = {}
         self._load_waves(kept)
         self._load_labels(kept)
-        self._turns.append(_Turn(deque(set(self._charges) | set(self._wanted) | self._book.gtins())))
+        self._turns.append(_Turn(deque(sorted({*self._charges, *self._wanted, *self._book.gtins()}))))
 
     def _load_waves(self, kept: Kept) -> None:
         for head in kept.heads:
@@ -135,6 +136,7 @@ class Pricing:
             glass.revision, glass.doubted = row.revision, row.doubted
             glass.entries = tuple(Entry(*entry) for entry in row.entries)
             self._index(glass, set())
+        self.stale.update(dict.fromkeys(sorted(self._glass)))
 
     # What others may ask
 
@@ -196,7 +198,7 @@ class Pricing:
                 (label, self._content(self._products[gtin][1], line))
                 for gtin, line in booked.lines.items()
                 if gtin in self._products
-                for label in self._labels_of.get(gtin, ())
+                for label in sorted(self._labels_of.get(gtin, ()))
             ]
             found.append((booked.wave.id, pairs))
         return found
@@ -376,7 +378,7 @@ class Pricing:
         if wanted != before:
             turn.products += 1
             out.append(self._want(gtin, wanted, at))
-        for label in self._labels_of.get(gtin, ()):
+        for label in sorted(self._labels_of.get(gtin, ())):
             self._look_at(label, wave)
         return out + self._recharge(gtin, at)
 
@@ -481,7 +483,7 @@ class Pricing:
         forced = reason == "forced"
         self._charges[gtin] = KeptCharge(price, wave, forced)
         currency = None if price is None else self._policy.currency
-        for label in self._labels_of.get(gtin, ()):
+        for label in sorted(self._labels_of.get(gtin, ())):
             self.stale[label] = None
         fact = m.PriceCharged(
             at=at,
@@ -515,7 +517,7 @@ class Pricing:
         if ask.gtin is not None and not switch.may_push(ask.price_minor, switch.highest_charged(self.charge(ask.gtin))):
             return []
         before = glass.gtins()
-        entry = Entry(ask.revision, ask.source, ask.gtin, ask.price_minor, ask.wave, ask.content, sent=True)
+        entry = Entry(ask.revision, ask.source, ask.gtin, ask.price_minor, ask.wave, ask.content, "sent")
         glass.send(entry)
         self._index(glass, before)
         sent = m.LabelSent(
@@ -527,15 +529,21 @@ class Pricing:
     def _shown(self, fact: m.LabelShown) -> list[m.Message]:
         glass = self._glass_of(fact.label)
         before = glass.gtins()
-        if not glass.show(fact.revision, fact.source):
+        if not glass.show(fact.revision, fact.source, fact.at):
             return []
         return self._settle(glass, before, fact.at)
 
     def _failed(self, fact: m.LabelFailed) -> list[m.Message]:
         glass = self._glass_of(fact.label)
         before = glass.gtins()
-        glass.fail(fact.revision, fact.source, fact.outcome, fact.reason)
+        glass.fail(fact.revision, fact.source, fact.outcome, fact.reason, fact.at)
         return self._settle(glass, before, fact.at)
+
+    def _label_left(self, reading: m.LabelLeft) -> list[m.Message]:
+        glass = self._glass.get(reading.label)
+        if glass is None or not glass.left(reading.source, reading.at):
+            return []
+        return self._settle(glass, glass.gtins(), reading.at)
 
     def _settle(self, glass: Glass, before: set[str], at: datetime) -> list[m.Message]:
         self._index(glass, before)
@@ -550,13 +558,12 @@ class Pricing:
         return out
 
     def _target(self, glass: Glass) -> Wish | None:
-        if glass.gtin is None:
+        """Return what the glass should show: without a price in force, a spare face if it may show any price."""
+        product, wanted = self._products.get(glass.gtin or ""), self._wanted.get(glass.gtin or "")
+        if glass.gtin is None or product is None or wanted is None:
             if not glass.bound_once or not glass.entries:
                 return None
             return Wish(glass.label, None, None, None, None, Content(None, "", None, None, label=glass.label))
-        product, wanted = self._products.get(glass.gtin), self._wanted.get(glass.gtin)
-        if product is None or wanted is None:
-            return None
         content = self._contents.get(glass.gtin)
         if content is None:
             line = self._book.waves[wanted[1]].lines[glass.gtin]
@@ -694,9 +701,13 @@ def _why(before: int | None, after: int | None, *, labelled: bool, forced: bool)
 
 
 def _glass_note(glass: Glass, at: datetime) -> notes.GlassKept:
-    rows = tuple((e.revision, e.via, e.gtin, e.price_minor, e.wave, e.content, e.sent) for e in glass.entries)
     return notes.GlassKept(
-        at=at, source=m.GATEWAY, label=glass.label, revision=glass.revision, doubted=glass.doubted, entries=rows
+        at=at,
+        source=m.GATEWAY,
+        label=glass.label,
+        revision=glass.revision,
+        doubted=glass.doubted,
+        entries=glass.entries,
     )
 
 

@@ -1,0 +1,247 @@
+"""LabelSync: drives labels towards Pricing's wishes. The only caller of `driver.show`; its retries are wishes again.
+
+For a label that differs: draw its face (off the event loop), put the next revision mark on it, ask leave by `ShowFace`
+(the answer `LabelSent` is on disk before the first byte leaves), hand it to the driver of the access point that heard
+the label last. What comes of it are facts; a failed label is tried again, later each time. Safety is not decided here.
+Drawing and its cache: `studio.py`.
+"""
+
+import asyncio
+import heapq
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from gateway import messages as m
+from gateway import notes
+from gateway.driver import Clock, Face, Labels
+from gateway.errors import Refused
+from gateway.prices.face import stamp
+from gateway.prices.face_content import Panel
+from gateway.prices.pricing import Pricing, Wish
+from gateway.prices.studio import Studio
+
+AT_ONCE = 64  # labels looked at in one go: one commit for all their `LabelSent`
+RETRY_FIRST_S, RETRY_MAX_S = 5.0, 600.0
+ROAM_S = 60.0  # an access point takes a label over when it heard it this much later than the other
+
+log = logging.getLogger(__name__)
+
+Submit = Callable[..., Awaitable[list[m.Fact]]]
+
+
+class Route(NamedTuple):
+    """Where a label was heard last, and what its glass is."""
+
+    via: str
+    panel: Panel
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class _Push:
+    wish: Wish
+    route: Route
+    face: Face
+
+
+class LabelSync:
+    """Both a rule (it hears where labels are and how pushes end) and a task (`run`)."""
+
+    hears: tuple[type[m.Message], ...] = (m.LabelSeen, m.LabelShown, m.LabelFailed, m.DeviceState)
+
+    def __init__(
+        self,
+        pricing: Pricing,
+        submit: Submit,
+        drivers: Mapping[str, Labels],
+        studio: Studio,
+        clock: Clock,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._pricing, self._submit, self._drivers = pricing, submit, drivers
+        self._studio, self._clock, self._jitter = studio, clock, jitter
+        self._routes: dict[str, Route] = {}
+        self._retries: list[tuple[float, str]] = []
+        self._resting: dict[str, float] = {}
+        self._told: set[tuple[str, str]] = set()
+        self._wake, self._stage_wake = asyncio.Event(), asyncio.Event()
+        self.uploads = 0
+
+    def wake(self) -> None:
+        """Look at the wishes again (Pricing calls it when one may have changed)."""
+        self._wake.set()
+        self._stage_wake.set()
+
+    def route(self, label: str) -> Route | None:
+        """Return where a label was heard last."""
+        return self._routes.get(label)
+
+    def feed(self, message: m.Message) -> Sequence[m.Message]:
+        """Learn where labels are; let a failed one rest before it is tried again."""
+        if isinstance(message, m.LabelSeen):
+            self._heard(message)
+        elif isinstance(message, m.LabelShown):
+            self._resting.pop(message.label, None)
+        elif isinstance(message, m.LabelFailed) and message.reason != "superseded":
+            self._rest(message.label)
+        elif isinstance(message, m.DeviceState) and message.state == "online":
+            self._back(message.source)
+        return ()
+
+    def _back(self, via: str) -> None:
+        for label in [label for label in self._resting if self._routes[label].via == via]:
+            del self._resting[label]
+            self._pricing.stale[label] = None
+        self.wake()
+
+    def _heard(self, seen: m.LabelSeen) -> None:
+        at = seen.last_seen or seen.at
+        before = self._routes.get(seen.label)
+        if before is not None and before.via != seen.source and (at - before.last_seen).total_seconds() < ROAM_S:
+            return
+        route = Route(seen.source, Panel(seen.width, seen.height, seen.colors), at)
+        self._routes[seen.label] = route
+        if before is None or before[:2] != route[:2]:
+            self._pricing.stale[seen.label] = None
+            self.wake()
+
+    def _rest(self, label: str) -> None:
+        glass = self._pricing.glass(label)
+        failures = 0 if glass is None else glass.failures
+        delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures, 10)) * (0.75 + self._jitter() / 2)
+        due = asyncio.get_running_loop().time() + delay
+        self._resting[label] = due
+        heapq.heappush(self._retries, (due, label))
+        self.wake()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._push(), name="labels-push")
+            group.create_task(self._stage(), name="labels-stage")
+
+    async def _push(self) -> None:
+        while True:
+            await self._wait()
+            while labels := self._pricing.take_stale(AT_ONCE):
+                await self._work([label for label in labels if label not in self._resting])
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        timeout = max(0.0, self._retries[0][0] - loop.time()) if self._retries else None
+        try:
+            async with asyncio.timeout(timeout):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+        while self._retries and self._retries[0][0] <= loop.time():
+            due, label = heapq.heappop(self._retries)
+            if self._resting.get(label) == due:
+                del self._resting[label]
+                self._pricing.stale[label] = None
+
+    async def _work(self, labels: Sequence[str]) -> None:
+        wanted = [(wish, route) for label in labels for wish, route in self._wished(label)]
+        faces = await self._studio.drawn([(wish.content, route.panel) for wish, route in wanted])
+        pushes = [
+            push
+            for (wish, route), face in zip(wanted, faces, strict=True)
+            for push in await self._stamped(wish, route, face)
+        ]
+        if not pushes:
+            return
+        facts = await self._submit(*(self._ask(push) for push in pushes))
+        leave = {(f.label, f.revision) for f in facts if isinstance(f, m.LabelSent)}
+        for push in pushes:
+            if (push.face.label, push.face.revision) in leave:
+                self.uploads += 1
+                await self._drivers[push.route.via].show(push.face)
+
+    def _wished(self, label: str) -> list[tuple[Wish, Route]]:
+        route = self._routes.get(label)
+        if route is None or route.via not in self._drivers:
+            return []
+        wish = self._pricing.wish(label, route.via)
+        return [] if wish is None else [(wish, route)]
+
+    async def _stamped(self, wish: Wish, route: Route, face: bytes | Refused) -> list[_Push]:
+        if isinstance(face, Refused):
+            await self._tell_refused(wish, str(face))
+            return []
+        revision = self._pricing.next_revision(wish.label)
+        pixels = stamp(face, route.panel, revision)
+        panel = route.panel
+        return [
+            _Push(
+                wish,
+                route,
+                Face(
+                    label=wish.label,
+                    gtin=wish.gtin,
+                    price_minor=wish.price_minor,
+                    currency=wish.currency,
+                    wave=wish.wave,
+                    revision=revision,
+                    width=panel.width,
+                    height=panel.height,
+                    colors=panel.colors,
+                    pixels=pixels,
+                ),
+            )
+        ]
+
+    def _ask(self, push: _Push) -> m.ShowFace:
+        face = push.face
+        return m.ShowFace(
+            at=self._clock.now(),
+            source=push.route.via,
+            label=face.label,
+            gtin=face.gtin,
+            price_minor=face.price_minor,
+            currency=face.currency,
+            wave=face.wave,
+            content=push.wish.content.key,
+            digest=face.digest,
+            revision=face.revision,
+        )
+
+    async def _tell_refused(self, wish: Wish, reason: str) -> None:
+        if (wish.label, wish.content.key) in self._told:
+            return
+        self._told.add((wish.label, wish.content.key))
+        log.warning("a face cannot be drawn: %s", reason, extra={"label": wish.label, "gtin": wish.gtin})
+        fact = m.FaceRefused(
+            at=self._clock.now(),
+            source=m.GATEWAY,
+            cause=wish.wave,
+            label=wish.label,
+            gtin=wish.gtin,
+            wave=wish.wave,
+            reason=reason,
+        )
+        await self._submit(fact)
+
+    async def _stage(self) -> None:
+        while True:
+            await self._stage_wake.wait()
+            self._stage_wake.clear()
+            for wave, pairs in self._pricing.upcoming():
+                panels = [(content, self._routes[label].panel) for label, content in pairs if label in self._routes]
+                refused = 0
+                for start in range(0, len(panels), AT_ONCE):
+                    faces = await self._studio.drawn(panels[start : start + AT_ONCE])
+                    refused += sum(isinstance(face, Refused) for face in faces)
+                await self._submit(
+                    notes.FacesStaged(
+                        at=self._clock.now(),
+                        source=m.GATEWAY,
+                        wave=wave,
+                        faces=len(panels) - refused,
+                        refused=refused,
+                    )
+                )
