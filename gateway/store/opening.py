@@ -7,7 +7,7 @@ Not here: how a damaged file is read (`salvage.py`, `carve.py`), what makes a di
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from gateway.store.outbox import Outbox, StoreClock
 from gateway.store.place import Lock, check_place
 from gateway.store.rebuild import finish_swap, rebuild
 from gateway.store.salvage import judge
-from gateway.store.schema import MEMORY, STREAMS, connect_reader, connect_writer, migrate
+from gateway.store.schema import MEMORY, STREAMS, connect_reader, connect_writer, migrate, transaction
 from gateway.store.trouble import is_damage, passes
 
 RESTORE_GAP = 1_000_000  # numbers that may have been used after the backup, when no ceilings file says so
@@ -176,18 +176,6 @@ class Opening:
     def release(self) -> None:
         """Let another process open the file."""
         self._lock.release()
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 def _mark(connection: sqlite3.Connection) -> str | None:

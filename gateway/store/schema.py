@@ -5,8 +5,9 @@ after: fewer = everything is rolled back and a person is told. A kill in the mid
 Not here: the tables of projections (each brings its own `Migrations`), what to do with a damaged file (`salvage.py`).
 """
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
@@ -78,22 +79,29 @@ def _quoted(path: Path) -> str:
     return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def migrate(connection: sqlite3.Connection, sets: Iterable[Migrations]) -> bool:
     """Bring the schema up to date in one transaction; return whether anything was to do."""
     database = Database(connection)
     wanted = [store_migrations, *sets]
     if not any(one.pending(database) for one in wanted):
         return False
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         before = unsent_rows(connection)
         for one in wanted:
             one.apply(database)
         _refuse_loss(before, unsent_rows(connection))
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
     return True
 
 

@@ -25,7 +25,7 @@ from gateway.store.outbox import StoreClock, unsent
 from gateway.store.quota import Forecast, Quota, refusal
 from gateway.store.reader import Reader
 from gateway.store.relief import Relief
-from gateway.store.schema import MEMORY
+from gateway.store.schema import MEMORY, transaction
 from gateway.store.writer import Committer, Job, WriterThread
 
 LAZY_FREE_S = 1.0  # rows that head office has are deleted with the next commit, or after this
@@ -136,12 +136,7 @@ class Store:
     def _settle(self, done: asyncio.Future[None], error: BaseException | None) -> None:
         if error is None:
             self._appended.set()
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+        _answer(done, error, None)
 
     def _trouble(self, text: str | None) -> None:
         self._on_loop(self._on_trouble, text)
@@ -191,6 +186,27 @@ class Store:
         """Run a query on a read-only connection, in its own thread. Raises StoreError when it takes too long."""
         return await self._reader.run(function)
 
+    async def write(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run upkeep (not messages) in a transaction of its own, by the writer; a failure is not tried again."""
+        if self._thread is None:
+            return self._in_transaction(function)
+        done: asyncio.Future[T] = self._loop.create_future()
+
+        def work() -> None:
+            try:
+                result = self._in_transaction(function)
+            except Exception as error:  # noqa: BLE001 - goes to the caller
+                self._on_loop(_answer, done, error, None)
+            else:
+                self._on_loop(_answer, done, None, result)
+
+        self._thread.put(work)
+        return await done
+
+    def _in_transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        with transaction(self._outbox.connection):
+            return function(self._outbox.connection)
+
     async def close(self) -> None:
         """Finish what is queued, delete what was freed, mark the file clean. Less than a second."""
         if self._lazy is not None:
@@ -213,3 +229,12 @@ class Store:
             )
         self._outbox.connection.close()
         self._opening.release()
+
+
+def _answer(done: asyncio.Future[T], error: BaseException | None, result: T) -> None:
+    if done.done():
+        return
+    if error is None:
+        done.set_result(result)
+    else:
+        done.set_exception(error)
