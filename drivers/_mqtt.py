@@ -68,6 +68,8 @@ class MqttLink:
     async def receive(self) -> list[Incoming]:
         """Return all that has arrived, at least one message. Waits as long as the link lives, then raises LinkDown."""
         while not self._inbound:
+            if self._subscribed.done():
+                self._subscribed.result()  # raises ConfigError when the broker refused the topic
             if self._ended.done():
                 raise LinkDown(self._ended.result())
             self._arrived.clear()
@@ -134,7 +136,10 @@ class MqttLink:
                 await self._connected
                 if self.options.subscriptions:
                     self._socket.subscribe(self.options.subscriptions)
-                    await self._subscribed
+                    if (
+                        not self.session_present
+                    ):  # else a backlog comes first, which stops the reading until it is taken
+                        await self._subscribed
         except TimeoutError:
             self._abandon("MQTT does not answer")
             raise LinkDown(f"{self.options.where}: MQTT does not answer") from None
