@@ -40,7 +40,7 @@ def file_routes(
 
 
 def _dump(box: Box) -> bytes:
-    return json.dumps([record.as_dict() for record in box.records.values()]).encode()
+    return ("[" + ",".join(record.as_json() for record in box.records.values()) + "]").encode()
 
 
 def _load(box: Box, data: bytes) -> None:

@@ -60,18 +60,19 @@ class NotAJpeg(ValueError):
     """The access point's decoder takes baseline JPEG only."""
 
 
+@lru_cache(maxsize=128)
 def encode(jpeg: bytes, kind: TagType, drawing: Drawing) -> Encoded:
     """Turn an upload into what the tag gets. Raises NotAJpeg."""
     picture = _decode(jpeg)
     if drawing.timestamp:
         _stamp(picture, drawing.timestamp)
-    mapped = Image.frombytes("L", picture.size, _map(picture, kind, drawing))
+    mapped = _map(picture, kind, drawing)
     turn = (drawing.rotate + (4 - kind.rotatebuffer if kind.rotatebuffer % 2 else kind.rotatebuffer)) % 4
-    memory = _turned(mapped, turn)
+    memory = _turned(Image.frombytes("L", picture.size, mapped), turn)
     if kind.bpp == PACKED_2BIT:
         return Encoded(RAW_1BPP, _pack(memory.tobytes()))
     planes = [_plane(memory, _BLACK_BIT)]
-    if kind.bpp == 2 and max(memory.tobytes()) > 1:
+    if kind.bpp == 2 and (b"\x02" in mapped or b"\x03" in mapped):
         planes.append(_plane(memory, _COLOR_BIT))
     if drawing.psram and drawing.tag_version >= kind.zlib_from:
         return Encoded(ZLIB, _zlib(planes, picture.size, kind))
@@ -128,7 +129,7 @@ def _zlib(planes: list[bytes], size: tuple[int, int], kind: TagType) -> bytes:
     first, second = reversed(size) if kind.rotatebuffer % 2 else size
     header = bytes([HEADER_BYTES]) + first.to_bytes(2, "little") + second.to_bytes(2, "little") + bytes([len(planes)])
     plain = header + b"".join(planes)
-    packer = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS)
+    packer = zlib.compressobj(6, zlib.DEFLATED, WINDOW_BITS)
     return len(plain).to_bytes(4, "little") + packer.compress(plain) + packer.flush()
 
 

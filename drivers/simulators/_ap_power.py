@@ -1,7 +1,5 @@
 """Boot, reboot, crash, nightly reboot and the saving of the database: what survives and what does not (T4)."""
 
-import copy
-
 from drivers.simulators._ap_box import INIT, RUN, STOP, Box
 from drivers.simulators._ap_content import Content
 from drivers.simulators._ap_record import Record
@@ -28,7 +26,7 @@ class Power:
 
     def save(self) -> None:
         """Write the database to flash: this is what a crash leaves."""
-        self._saved = {mac: copy.copy(record) for mac, record in self._box.records.items()}
+        self._saved = {mac: record.copy() for mac, record in self._box.records.items()}
 
     def _save_again(self) -> None:
         if self._box.up and self._box.run_state != STOP:
@@ -88,7 +86,7 @@ class Power:
         box.up, box.run_state, box.booted_at_s = True, INIT, box.timeline.now_s
         box.last_millis, box.sys_full_at_s = 0, 0.0
         box.radio.reset()
-        box.records = {mac: copy.copy(record) for mac, record in self._saved.items()}
+        box.records = {mac: record.copy() for mac, record in self._saved.items()}
         for record in box.records.values():
             record.pending, record.idle_s, record.filename = 0, 0.0, ""
             if record.nextcheckin < box.clock():

@@ -1,8 +1,9 @@
 """One tag as the access point's database knows it, and the database's JSON pages with their 8-bit wrap (T8)."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
+from operator import attrgetter
 from typing import Any
 
 NEVER = 3216153600  # of `nextupdate`: never; of `nextcheckin`: in deep sleep
@@ -42,40 +43,26 @@ class Record:
     idle_s: float = 0.0
     filename: str = ""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the record in the access point's own names and order."""
-        return {
-            "mac": self.mac,
-            "hash": self.hash.hex(),
-            "lastseen": int(self.lastseen),
-            "nextupdate": int(self.nextupdate),
-            "nextcheckin": int(self.nextcheckin),
-            "pending": self.pending,
-            "alias": self.alias,
-            "contentMode": self.contentmode,
-            "LQI": self.lqi,
-            "RSSI": self.rssi,
-            "temperature": self.temperature,
-            "batteryMv": self.battery_mv,
-            "hwType": self.hw_type,
-            "wakeupReason": self.wakeup_reason,
-            "capabilities": self.capabilities,
-            "modecfgjson": self.modecfgjson,
-            "isexternal": self.isexternal,
-            "apip": self.apip,
-            "rotate": self.rotate,
-            "lut": self.lut,
-            "invert": self.invert,
-            "updatecount": self.updatecount,
-            "updatelast": int(self.updatelast),
-            "ch": self.channel,
-            "ver": self.version,
-        }
-
     def as_json(self) -> str:
-        """Return `as_dict` as compact JSON."""
-        return json.dumps(self.as_dict(), separators=(",", ":"))
+        """Return the record in the access point's own names and order. Written out: it is sent at every check-in."""
+        return (
+            f'{{"mac":"{self.mac}","hash":"{self.hash.hex()}","lastseen":{int(self.lastseen)}'
+            f',"nextupdate":{int(self.nextupdate)},"nextcheckin":{int(self.nextcheckin)},"pending":{self.pending}'
+            f',"alias":{quoted(self.alias)},"contentMode":{self.contentmode},"LQI":{self.lqi},"RSSI":{self.rssi}'
+            f',"temperature":{self.temperature},"batteryMv":{self.battery_mv},"hwType":{self.hw_type}'
+            f',"wakeupReason":{self.wakeup_reason},"capabilities":{self.capabilities}'
+            f',"modecfgjson":{quoted(self.modecfgjson)},"isexternal":{"true" if self.isexternal else "false"}'
+            f',"apip":"{self.apip}","rotate":{self.rotate},"lut":{self.lut},"invert":{self.invert}'
+            f',"updatecount":{self.updatecount},"updatelast":{int(self.updatelast)},"ch":{self.channel}'
+            f',"ver":{self.version}}}'
+        )
 
+    def copy(self) -> "Record":
+        """Return a second one, as flash keeps it."""
+        return Record(*_VALUES(self))
+
+
+_VALUES = attrgetter(*Record.__slots__)
 
 _FIELD_OF = {
     "contentMode": "contentmode",
