@@ -32,7 +32,7 @@ class Broker:
 
     def options(self, client_id: str, subscriptions: Iterable[str] = (), keep_s: int = 0) -> MqttOptions:
         """Return the options of one connection; `keep_s` > 0 = the broker keeps our session for so long."""
-        return MqttOptions(
+        options = MqttOptions(
             url=self.url,
             client_id=client_id,
             username=self.username,
@@ -44,6 +44,8 @@ class Broker:
             subscriptions=tuple(subscriptions),
             max_payload=MAX_BATCH_BYTES,
         )
+        options.address  # noqa: B018 - raises ConfigError for a bad address, before anything is tried
+        return options
 
 
 def read_password(path: Path | None) -> str | None:

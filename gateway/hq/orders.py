@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.messages import Binding, Facing, PriceLine, Product
 
-LINES_A_PART = 1000  # about 150 KiB: far below what brokers refuse, and a lost connection repeats little
+LINES_A_PART = 500  # below 256 KiB, which careful brokers refuse; a lost connection repeats little
 
 
 @dataclass(frozen=True)

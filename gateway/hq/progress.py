@@ -27,7 +27,7 @@ class GatewayWave:
     lines: int = 0
     refused: int = 0
     sent: set[str] = field(default_factory=set)
-    shown: set[str] = field(default_factory=set)
+    shown: dict[str, int] = field(default_factory=dict)  # label -> revision that is proven
     exceptions: dict[str, str] = field(default_factory=dict)
     reason: str = ""
     effective_local: str = ""
@@ -37,7 +37,7 @@ class GatewayWave:
 
     def stragglers(self) -> dict[str, str]:
         """Return labels that were sent a face and are not proven, or were named by the gateway, with why."""
-        waiting = dict.fromkeys(sorted(self.sent - self.shown), "sent, not proven")
+        waiting = dict.fromkeys(sorted(self.sent - self.shown.keys()), "sent, not proven")
         named = {label: why for label, why in self.exceptions.items() if label not in self.shown}
         return waiting | named
 
@@ -141,9 +141,12 @@ def _apply(part: GatewayWave, kind: str, data: dict[str, Any]) -> None:
         case "label.sent":
             part.sent.add(data["label"])
         case "label.shown":
-            part.shown.add(data["label"])
+            part.shown[data["label"]] = data["revision"]
+            part.exceptions.pop(data["label"], None)
         case "label.failed":
             part.exceptions[data["label"]] = data["reason"]
+            if part.shown.get(data["label"]) == data["revision"]:  # a proof that no longer holds: the tag rebooted
+                del part.shown[data["label"]]
 
 
 def _advance(part: GatewayWave, stage: Stage) -> None:

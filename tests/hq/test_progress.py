@@ -27,14 +27,23 @@ def test_a_wave_from_sent_to_converged() -> None:
     tell(progress, "price.wave.effective", products=2, labels=2, overtaken=0)
     tell(progress, "label.sent", label="A")
     tell(progress, "label.sent", label="B")
-    tell(progress, "label.shown", label="A")
+    tell(progress, "label.shown", label="A", revision=1)
     assert (wave.stage, wave.shown, wave.labels) == ("effective", 1, 2)
     assert wave.stragglers() == {"B": "sent, not proven"}
-    tell(progress, "label.failed", label="B", reason="tag_silent")
+    tell(progress, "label.failed", label="B", revision=2, reason="tag_silent")
     assert wave.stragglers() == {"B": "tag_silent"}
-    tell(progress, "label.shown", label="B")
+    tell(progress, "label.shown", label="B", revision=3)
     tell(progress, "price.wave.converged", labels=2, duration_s=41.5)
     assert (wave.stage, wave.over, wave.stragglers()) == ("converged", True, {})
+
+
+def test_a_proof_that_no_longer_holds_is_taken_back() -> None:
+    progress = Progress()
+    tell(progress, "label.shown", label="A", revision=4)
+    tell(progress, "label.failed", label="A", revision=3, reason="superseded")
+    assert progress.waves["w1"].shown == 1
+    tell(progress, "label.failed", label="A", revision=4, reason="tag_rebooted")
+    assert (progress.waves["w1"].shown, progress.waves["w1"].stragglers()) == (0, {"A": "tag_rebooted"})
 
 
 def test_a_repeat_of_an_earlier_stage_does_not_take_a_wave_back() -> None:
