@@ -13,6 +13,7 @@ Not here: when a face is drawn and where it goes (`labels.py`), what stands wher
 (`face_codes.py`), money (`face_money.py`).
 """
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -33,6 +34,7 @@ _CELL_PX = 2  # of the revision mark: survives JPEG, and a person with a lens
 _CELLS_A_ROW = MARK_WIDTH // _CELL_PX
 REVISIONS = 2 ** (_CELLS_A_ROW * MARK_HEIGHT // _CELL_PX)  # 65 536: then marks repeat
 _READ_BACK_EVERY = 512
+_GTIN = re.compile("[0-9]{14}")
 _PROVEN_KINDS: set[tuple[str, Panel]] = set()  # a template on a panel whose whole face was read back once
 
 
@@ -99,6 +101,8 @@ def _rgb(name: str) -> tuple[int, int, int]:
 
 
 def _check(content: Content, style: Style) -> None:
+    if content.gtin is not None and not _GTIN.fullmatch(content.gtin):
+        raise Refused(f"{content.gtin!r} is not a GTIN of 14 digits")
     if content.price_minor is None:
         return
     if content.gtin is None:

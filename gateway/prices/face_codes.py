@@ -54,8 +54,6 @@ def product_bars(gtin: str, width: int, height: int) -> Symbol:
     GTIN-13 and GTIN-12 give EAN-13 (a UPC-A symbol is an EAN-13 symbol with a leading zero), GTIN-8 gives EAN-8, a
     GTIN-14 of a trade unit GS1-128.
     """
-    if len(gtin) != 14 or not gtin.isdecimal() or not gtin.isascii():
-        raise Refused(f"{gtin!r} is not a GTIN of 14 digits")
     if gtin.startswith("000000"):
         return _bars("ean8", gtin[6:], ean_8(gtin[6:]), width, height)
     if gtin.startswith("0"):

@@ -95,5 +95,5 @@ def picture(text: str, role: str, size_px: int, language: str) -> Glyph:
     bottom = max(glyph.bottom for glyph in drawn)
     width = of.width(text)
     image = Image.new("1", (width + 2 * size_px, bottom - top))
-    put_line(image, text, size_px, -top, 1, of)
+    put_line(image, text, size_px, -top, 255, of)
     return _cut(image, -size_px, top, width)

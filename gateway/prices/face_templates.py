@@ -141,7 +141,14 @@ def _element(path: Path, size: tuple[int, int], entry: dict[str, Any]) -> Elemen
     return element
 
 
+def _whole(numbers: object, count: int) -> bool:
+    """Return whether a TOML value was an array of so many whole numbers."""
+    return isinstance(numbers, tuple) and len(numbers) == count and all(type(one) is int for one in numbers)
+
+
 def _check_box(where: str, size: tuple[int, int], element: Element) -> None:
+    if not _whole(element.box, 4) or not _whole(element.sizes, 2):
+        raise ConfigError(f"{where}: box needs 4 whole numbers, sizes 2: {element.box}, {element.sizes}")
     left, top, width, height = element.box
     if left < 0 or top < 0 or width < 1 or height < 1 or left + width > size[0] or top + height > size[1]:
         raise ConfigError(f"{where}: box {list(element.box)} lies outside the panel")

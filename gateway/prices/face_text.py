@@ -16,6 +16,7 @@ from gateway.prices.face_glyphs import Glyphs, glyphs
 ELLIPSIS = "…"
 _RIGHT_TO_LEFT = {"R", "AL", "AN"}
 _NEVER_FIRST = set("、。，．：；？！）】』」》〉”’%,.:;!?)]}…ー々")  # noqa: RUF001 - the wide ones are meant
+_NEVER_LAST = set("（【『「《〈“‘([{¥$€£")  # noqa: RUF001
 _MAX_CHARS = 400  # more can never be seen on a label; bounds the work
 
 
@@ -135,7 +136,7 @@ def _pieces(text: str) -> list[str]:
     """Cut text where a line may end: after a space, and around wide (Chinese, Japanese) characters."""
     pieces: list[str] = []
     for char in text:
-        glued = pieces and (char == " " or char in _NEVER_FIRST)
+        glued = pieces and (char == " " or char in _NEVER_FIRST or pieces[-1][-1] in _NEVER_LAST)
         if glued or (pieces and not _is_wide(char) and not _is_wide(pieces[-1][-1]) and pieces[-1][-1] != " "):
             pieces[-1] += char
         else:
