@@ -103,6 +103,11 @@ def _paint_symbol(canvas: Canvas, element: Element, symbol: Symbol) -> str:
     return symbol.text
 
 
+def inset(element: Element) -> int:
+    """Return how far a price stays from the edge of its coloured paper, in pixels."""
+    return max(4, element.box[3] // 14) if element.paper else 0
+
+
 def _paint_price(canvas: Canvas, element: Element, content: Content) -> None:
     if content.price_minor is None:
         raise Refused("this template shows a price, and the content has none")
@@ -110,7 +115,7 @@ def _paint_price(canvas: Canvas, element: Element, content: Content) -> None:
     ink, paper = _colors(canvas.panel, element.ink, element.paper)
     if element.paper:
         _fill(canvas, element, paper)
-    pad = 4 if element.paper else 0
+    pad = inset(element)
     room = (width - 2 * pad, height - 2 * pad)
     parts = lay_price(content.price_minor, canvas.style, *room, element.sizes[0], element.align)
     spare = room[1] - max(part.y + part.glyph.height for part in parts)
@@ -126,8 +131,8 @@ def _paint_text(canvas: Canvas, element: Element, text: str) -> None:
     ink, paper = _colors(canvas.panel, element.ink, element.paper)
     if element.paper:
         _fill(canvas, element, paper)
-        inset = min(6, height // 4)
-        left, width = left + inset, width - 2 * inset
+        edge = min(6, height // 4)
+        left, width = left + edge, width - 2 * edge
     language = canvas.style.language
     lines, size_px = fit(text, element.font, element.sizes, (width, height, element.lines), language)
     of = glyphs(element.font, size_px, language)

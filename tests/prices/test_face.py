@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
-from PIL import Image
+from PIL import Image, ImageChops
 
 from gateway.errors import Refused
 from gateway.prices import face, face_paint
@@ -32,7 +32,7 @@ from tests.prices.face_samples import (
 )
 
 
-@pytest.mark.parametrize(("size", "colors"), list(product(DRAWN_FOR + SCALED, ["BW", "BWR", "BWRY"])))
+@pytest.mark.parametrize(("size", "colors"), [*product(DRAWN_FOR, COLORS), *product(SCALED, ["BWR"])])
 @pytest.mark.parametrize("content", [JUICE, OFFER, SPARE], ids=["standard", "promo", "spare"])
 def test_every_face_is_complete_and_its_symbols_read_back(size: tuple[int, int], colors: str, content: Content) -> None:
     panel = Panel(*size, COLORS[colors])
@@ -75,7 +75,7 @@ def test_a_panel_without_black_is_refused() -> None:
 
 
 @pytest.mark.parametrize("size", DRAWN_FOR + SCALED)
-@pytest.mark.parametrize("price", [0, 1, 99, 100, 1999, 123_456, 99_999_999])
+@pytest.mark.parametrize("price", [0, 1999, 99_999_999])
 def test_the_whole_price_stands_in_its_box_and_nothing_else_does(size: tuple[int, int], price: int) -> None:
     for content, currency in product((JUICE, OFFER), ("CNY", "EUR", "JPY")):
         style = style_for(currency, ["de" if currency == "EUR" else "ja"])
@@ -84,7 +84,7 @@ def test_the_whole_price_stands_in_its_box_and_nothing_else_does(size: tuple[int
         image = Image.frombytes("L", size, draw(priced, panel, style))
         one = element(face._template(content), size, "price")
         _, _, width, height = one.box
-        pad = 4 if one.paper else 0
+        pad = face_paint.inset(one)
         parts = lay_price(price, style, width - 2 * pad, height - 2 * pad, one.sizes[0], one.align)
         for part in parts:
             assert part.x >= 0
@@ -174,11 +174,10 @@ def test_a_stamp_changes_its_corner_alone(revision: int, size: tuple[int, int]) 
     panel = Panel(*size, COLORS["BWRY"])
     plain = draw(OFFER, panel, CNY)
     marked = stamp(plain, panel, revision)
-    for y, x in product(range(panel.height), range(panel.width)):
-        if x < panel.width - MARK_WIDTH or y < panel.height - MARK_HEIGHT:
-            at = y * panel.width + x
-            if plain[at] != marked[at]:
-                pytest.fail(f"pixel {x}, {y} changed")
+    changed = ImageChops.difference(Image.frombytes("L", size, plain), Image.frombytes("L", size, marked)).getbbox()
+    if changed is not None:
+        assert changed[0] >= panel.width - MARK_WIDTH
+        assert changed[1] >= panel.height - MARK_HEIGHT
 
 
 def test_no_two_of_65536_stamps_are_alike_and_neighbours_never() -> None:
