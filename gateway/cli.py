@@ -88,10 +88,12 @@ def _add_run(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from gateway.app import run  # noqa: PLC0415 - see the module docstring
-    from gateway.config import load  # noqa: PLC0415
+    from gateway.config import load  # noqa: PLC0415 - see the module docstring
 
-    return run(load(arguments.config))
+    config = load(arguments.config)
+    from gateway.app import run  # noqa: PLC0415
+
+    return run(config)
 
 
 def _add_check(commands: Commands) -> None:
@@ -154,7 +156,7 @@ def _add_prove(commands: Commands) -> None:
 
 
 def _prove(arguments: argparse.Namespace) -> int:
-    from gateway.proof import prove  # noqa: PLC0415
+    from gateway.prove import prove  # noqa: PLC0415
 
     return prove(arguments.config, arguments.gtin, arguments.at, as_json=arguments.json)
 
@@ -180,7 +182,7 @@ def _add_backup(commands: Commands) -> None:
 
 
 def _backup(arguments: argparse.Namespace) -> int:
-    from gateway.proof import backup  # noqa: PLC0415
+    from gateway.copies import backup  # noqa: PLC0415
 
     return backup(arguments.config, arguments.file)
 
@@ -190,12 +192,13 @@ def _add_restore(commands: Commands) -> None:
     command = _add(commands, "restore", text, "aisled restore /mnt/usb/aisled.db", _restore)
     _takes_config(command)
     command.add_argument("file", type=Path, help="the backup")
+    command.add_argument("--force", action="store_true", help="although the database there is newer")
 
 
 def _restore(arguments: argparse.Namespace) -> int:
-    from gateway.proof import restore  # noqa: PLC0415
+    from gateway.copies import restore  # noqa: PLC0415
 
-    return restore(arguments.config, arguments.file)
+    return restore(arguments.config, arguments.file, force=arguments.force)
 
 
 def _add_simulate(commands: Commands) -> None:

@@ -106,7 +106,10 @@ class Progress:
             return
         part = self.sent(wave_id).gateways.setdefault(event.gateway, GatewayWave())
         part.started = part.started or event.at
-        _apply(part, event.type, event.data)
+        if event.type.startswith("label."):
+            _apply_label(part, event.type, event.data)
+        else:
+            _apply(part, event.type, event.data)
         if event.type == "price.wave.accepted" and event.data["kind"] == "cancel":
             self._cancelled(event.gateway, wave_id, part)
 
@@ -138,6 +141,10 @@ def _apply(part: GatewayWave, kind: str, data: dict[str, Any]) -> None:
         case "price.wave.exceptions":
             _advance(part, "exceptions")
             part.exceptions = {one["label"]: one["reason"] for one in data["exceptions"]}
+
+
+def _apply_label(part: GatewayWave, kind: str, data: dict[str, Any]) -> None:
+    match kind:
         case "label.sent":
             part.sent.add(data["label"])
         case "label.shown":
