@@ -99,6 +99,11 @@ class Box:
             return 20_000
         return max(0, self.config.flash_bytes - sum(map(len, self.files.values())))
 
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file; without room for it there is none, and nobody is told."""
+        if len(data) <= self.free_bytes():
+            self.files[name] = data
+
     def asleep(self) -> bool:
         """Whether the nightly hours without refresh are on. The box's own local time."""
         first, last = self.settings["sleeptime1"], self.settings["sleeptime2"]

@@ -31,7 +31,7 @@ class Content:
     def upload(self, record: Record, fields: dict[str, str], jpeg: bytes, name: str) -> None:
         """Keep an upload; an earlier one that was not yet converted is forgotten."""
         box = self._box
-        box.files[f"/temp/{name}"] = jpeg
+        box.write(f"/temp/{name}", jpeg)
         record.alias = fields.get("alias", record.alias)
         for field in ("rotate", "lut", "invert"):
             if field in fields:

@@ -1,15 +1,11 @@
-"""Mishaps, callable at any moment, and the script that plays them from a file (`--faults FILE`).
+"""Mishaps of one access point and its tags, callable at any moment as `ap.faults.<name>(...)`.
 
-A script is a JSON list of `{"at_s": 12.5, "fault": "reboot_tag", "mac": "0000..."}`: virtual seconds, the name of a
-method of `Faults`, its arguments by name. `"tag": 3` may stand for the MAC of the fourth tag.
+Where to look next: `_ap_script.py` plays them from a file.
 """
 
-import inspect
 import io
-import json
-from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -19,12 +15,6 @@ from drivers.simulators._ap_types import TAG_TYPES
 
 if TYPE_CHECKING:
     from drivers.simulators.access_point import AccessPoint
-
-MAX_SCRIPT_BYTES = 10_000_000
-
-
-class BadScript(ValueError):
-    """The fault file cannot be used; the text says where and what would be right."""
 
 
 class Faults:
@@ -155,59 +145,3 @@ def _noise(width: int, height: int, seed: int) -> bytes:
     out = io.BytesIO()
     picture.resize((width, height), Image.Resampling.NEAREST).convert("RGB").save(out, "JPEG", quality=90)
     return out.getvalue()
-
-
-def load_script(path: Path) -> list[dict[str, Any]]:
-    """Read a fault script. Raises BadScript with the entry and what is wrong."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadScript(f"{path}: {error.strerror}") from error
-    if len(data) > MAX_SCRIPT_BYTES:
-        raise BadScript(f"{path}: more than {MAX_SCRIPT_BYTES} bytes")
-    try:
-        script = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BadScript(f"{path}: not JSON: {error}") from error
-    if not isinstance(script, list):
-        raise BadScript(f'{path}: must be a list of {{"at_s": 1.0, "fault": "reboot_ap"}}')
-    for at, entry in enumerate(script):
-        _check(f"{path}: entry {at}", entry)
-    return script
-
-
-def _check(where: str, entry: object) -> None:
-    if not isinstance(entry, dict):
-        raise BadScript(f"{where}: not an object")
-    at_s = entry.get("at_s")
-    if isinstance(at_s, bool) or not isinstance(at_s, int | float) or not 0 <= at_s < float("inf"):
-        raise BadScript(f"{where}: at_s must be seconds from 0, not {at_s!r}")
-    names = [name for name, _ in inspect.getmembers(Faults, inspect.isfunction) if not name.startswith("_")]
-    if entry.get("fault") not in names:
-        raise BadScript(f"{where}: unknown fault {entry.get('fault')!r}; known are {', '.join(names)}")
-    arguments = entry.keys() - {"at_s", "fault"}
-    known = inspect.signature(getattr(Faults, entry["fault"])).parameters.keys() - {"self", "other_ap"}
-    odd = arguments - known - ({"tag"} if "mac" in known else set())
-    if odd:
-        raise BadScript(f"{where}: {entry['fault']} takes {sorted(known)}, not {sorted(odd)}")
-    if "mac" in known and not arguments & {"mac", "tag"}:
-        raise BadScript(f'{where}: {entry["fault"]} needs "mac", or "tag" (its number from 0)')
-
-
-def play(ap: "AccessPoint", script: list[dict[str, Any]]) -> None:
-    """Put a checked script on the timeline. Raises BadScript when it names a tag that is not there."""
-    for at, entry in enumerate(script):
-        arguments = {name: value for name, value in entry.items() if name not in ("at_s", "fault", "tag")}
-        if "tag" in entry:
-            macs = ap.config.tag_macs
-            number = entry["tag"]
-            if not isinstance(number, int) or not 0 <= number < len(macs):
-                raise BadScript(f"entry {at}: there is no tag {number!r}, only 0..{len(macs) - 1}")
-            arguments["mac"] = macs[number]
-        if "mac" in arguments and arguments["mac"] not in ap.tags and entry["fault"] != "foreign_tag":
-            raise BadScript(f"entry {at}: there is no tag {arguments['mac']!r}")
-        ap.timeline.at(entry["at_s"], _call, getattr(ap.faults, entry["fault"]), arguments)
-
-
-def _call(fault: Any, arguments: dict[str, Any]) -> None:  # noqa: ANN401 (any fault)
-    fault(**arguments)

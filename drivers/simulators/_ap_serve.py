@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiohttp import WSMsgType, web
 
-from drivers.simulators._ap_faults import load_script, play
+from drivers.simulators._ap_script import load_script, play
 from drivers.simulators.access_point import AccessPoint, ApConfig, ApDown
 
 LOOPBACK = "127.0.0.1"

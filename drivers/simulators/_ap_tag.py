@@ -4,6 +4,7 @@ Its glass is the ground truth: it shows what the stored bytes decode to. Not her
 (`_ap_delivery.py`). `Air` is what a tag may know of the access point in whose reach it is.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -85,7 +86,7 @@ class SimTag:
     glass: bytes | None = None
     since_s: float = 0.0
     wakeup_reason: int = 0
-    leds: list[tuple[float, bytes]] = field(default_factory=list)
+    leds: deque[tuple[float, bytes]] = field(default_factory=lambda: deque(maxlen=100))
     stored: bytes = b""  # version of the last complete picture; forgotten by a reboot
     cache: dict[bytes, tuple[int, bytes]] = field(default_factory=dict)
     download: Download | None = None

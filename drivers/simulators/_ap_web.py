@@ -45,7 +45,6 @@ class Web:
         self._delivery = delivery
         self._content = content
         self._power = power
-        self._vars: dict[str, str] = {}
         self._routes: dict[tuple[str, str], Route] = {
             ("GET", "/"): lambda _: text(200, "index.html not found. Did you forget to upload the littlefs partition?"),
             ("GET", "/get_db"): self._get_db,
@@ -126,7 +125,7 @@ class Web:
         name = f"{fields['mac']}_{self._box.millis()}.jpg"
         record = self._record(fields)
         if record is None:
-            self._box.files[f"/temp/{name}"] = data  # stays there: nobody will ever ask for it
+            self._box.write(f"/temp/{name}", data)  # stays there: nobody will ever ask for it
             return text(400, "mac not found")
         self._content.upload(record, fields, data, name)
         return text(200, "Ok, saved")
@@ -138,7 +137,7 @@ class Web:
         if mac is None or "json" not in request.fields:
             return text(400, "Missing parameters")
         name = f"/current/{request.fields['mac']}.json"
-        self._box.files[name] = request.fields["json"].encode()
+        self._box.write(name, request.fields["json"].encode())
         record = self._box.records.get(mac)
         if record is None:
             return text(400, "mac not found in tagDB")
@@ -266,17 +265,15 @@ class Web:
     def _set_var(self, request: Request) -> Response:
         if "key" not in request.fields or "val" not in request.fields:
             return text(500, "param error")
-        self._vars[request.fields["key"]] = request.fields["val"]
         return text(200, "Ok, saved")
 
     def _set_vars(self, request: Request) -> Response:
         if "json" not in request.fields:
             return text(400, "No 'json' parameter found in request")
         try:
-            told = json.loads(request.fields["json"])
+            json.loads(request.fields["json"])
         except (ValueError, RecursionError):
             return text(400, "Failed to parse JSON")
-        self._vars |= {str(key): str(value) for key, value in told.items()} if isinstance(told, dict) else {}
         return text(200, "JSON uploaded and processed")
 
     def _reboot(self, _: Request) -> Response:

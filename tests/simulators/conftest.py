@@ -40,7 +40,9 @@ def pixels(kind: TagType, number: int) -> bytes:
     return bytes(index[rgb[at], rgb[at + 1], rgb[at + 2]] for at in range(0, len(rgb), 3))
 
 
-def multipart(fields: dict[str, str], data: bytes | None, after: dict[str, str] | None = None) -> tuple[dict[str, str], bytes]:
+def multipart(
+    fields: dict[str, str], data: bytes | None, after: dict[str, str] | None = None
+) -> tuple[dict[str, str], bytes]:
     """Text parts with a Content-Disposition alone, as the access point wants them."""
     text = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
     body = "".join(text.format(name, value) for name, value in fields.items()).encode()

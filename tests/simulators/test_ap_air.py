@@ -129,7 +129,9 @@ def test_a_tag_out_of_reach_climbs_down_the_ladder_and_comes_back_with_a_scan(sh
 
 
 def test_quiet_hours_hold_pictures_back(shop):
-    s = shop(types=SMALL, epoch_s=1_795_050_000.0, settings=(("nightlyreboot", 0), ("sleeptime1", 1), ("sleeptime2", 2)))
+    s = shop(
+        types=SMALL, epoch_s=1_795_050_000.0, settings=(("nightlyreboot", 0), ("sleeptime1", 1), ("sleeptime2", 2))
+    )
     assert s.upload(1).status == 200  # 01:00
     s.run(50 * 60)
     assert not s.glass

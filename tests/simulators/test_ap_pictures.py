@@ -37,7 +37,7 @@ def test_layouts_cover_every_turn_and_encoding():
 
 
 def test_raw_bits_are_planes_msb_first_turned_to_the_left():
-    """By hand: 296x128 with rotatebuffer 1: the panel's memory is 128 wide, its first row is the picture's right edge."""
+    """By hand: 296x128, rotatebuffer 1: memory is 128 wide, its first row is the picture's right edge."""
     kind = TAG_TYPES[0x01]
     picture = Image.new("RGB", (296, 128), "white")
     picture.paste((0, 0, 0), (288, 0, 296, 8))  # top right corner: black
