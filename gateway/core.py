@@ -6,10 +6,10 @@ when the disk or the rules are slower than the devices, `emit` waits, which hold
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreError
 from gateway.messages import Command, Fact, Message, Reading
 
 INBOX_ENTRIES = 256  # waiting calls of emit and submit; each carries what its caller had in hand
@@ -33,19 +33,33 @@ class Appender(Protocol):
     async def append(self, messages: Sequence[Message]) -> None:
         """Keep all of it in one commit."""
 
+    def refusal(self, messages: Sequence[Message]) -> StoreError | None:
+        """Return why these may not be kept: new input while what waits for head office is at its quota."""
+
 
 class _Entry(NamedTuple):
     messages: Sequence[Message]
     done: asyncio.Future[list[Fact]]
 
 
-class Core:
-    """The inbox and its single consumer."""
+class _Answer(NamedTuple):
+    done: asyncio.Future[list[Fact]]
+    facts: list[Fact]
 
-    def __init__(self, store: Appender, rules: Sequence[Rule], *, on_bug: Callable[[], None] | None = None) -> None:
+
+async def _nothing() -> None:
+    """No rule keeps state."""
+
+
+class Core:
+    """The inbox and its single consumer. `rebuild` makes the rules anew from the store when they may be wrong."""
+
+    def __init__(
+        self, store: Appender, rules: Sequence[Rule], *, rebuild: Callable[[], Awaitable[None]] = _nothing
+    ) -> None:
         self._store = store
         self._rules = tuple(rules)
-        self._on_bug = on_bug or (lambda: None)
+        self._rebuild = rebuild
         self._inbox: asyncio.Queue[_Entry] = asyncio.Queue(INBOX_ENTRIES)
         self._hearers: dict[type[Message], tuple[Rule, ...]] = {}
         self.batches = 0  # commits so far: the watchdog looks whether it grows while the inbox is not empty
@@ -54,7 +68,7 @@ class Core:
         """Return when every fact given is on disk, with all that follows from it."""
         await self._put(messages)
 
-    async def submit(self, *commands: Command) -> list[Fact]:
+    async def submit(self, *commands: Command | Fact) -> list[Fact]:
         """Carry out orders; return the facts they led to, after the commit."""
         return await self._put(commands)
 
@@ -89,39 +103,45 @@ class Core:
 
     async def _commit(self, entries: list[_Entry]) -> None:
         kept: list[Message] = []
-        answers: list[tuple[asyncio.Future[list[Fact]], list[Fact]]] = []
+        answers: list[_Answer] = []
         for entry in entries:
-            consequences = self._consequences(entry)
-            if consequences is not None:
-                kept.extend(consequences)
-                answers.append((entry.done, [m for m in consequences if isinstance(m, Fact)]))
+            refused = self._store.refusal(entry.messages)
+            if refused is not None:
+                _fail([_Answer(entry.done, [])], refused)
+                continue
+            try:
+                followed = self._consequences(entry.messages)
+            except Exception as bug:
+                log.exception("a rule failed; this message is not taken", extra={"kind": _kinds(entry)})
+                _fail([_Answer(entry.done, [])], GatewayError(f"internal error, see the gateway's log: {bug!r}"))
+                await self._append(kept, answers)
+                kept, answers = [], []
+                await self._rebuild()
+                continue
+            kept.extend(followed)
+            answers.append(_Answer(entry.done, [m for m in followed if isinstance(m, Fact)]))
+        await self._append(kept, answers)
+
+    async def _append(self, kept: list[Message], answers: list[_Answer]) -> None:
         try:
             if kept:
                 await self._store.append(kept)
         except GatewayError as error:
             _fail(answers, error)
-            self._on_bug()  # the rules are ahead of the disk now: they are rebuilt from it
+            await self._rebuild()  # the rules are ahead of the disk
             return
         self.batches += 1
         for done, facts in answers:
             if not done.done():
                 done.set_result(facts)
 
-    def _consequences(self, entry: _Entry) -> list[Message] | None:
+    def _consequences(self, messages: Sequence[Message]) -> list[Message]:
         kept: list[Message] = []
-        try:
-            for message in entry.messages:
-                rules = self._rules_for(type(message))
-                if not isinstance(message, Reading):
-                    kept.append(message)
-                for rule in rules:
-                    kept.extend(rule.feed(message))
-        except Exception as bug:
-            log.exception("a rule failed; this message is not taken", extra={"kind": type(entry.messages[0]).__name__})
-            if not entry.done.done():
-                entry.done.set_exception(GatewayError(f"internal error, see the log of the gateway: {bug!r}"))
-            self._on_bug()
-            return None
+        for message in messages:
+            if not isinstance(message, Reading):
+                kept.append(message)
+            for rule in self._rules_for(type(message)):
+                kept.extend(rule.feed(message))
         return kept
 
     def _rules_for(self, kind: type[Message]) -> tuple[Rule, ...]:
@@ -132,7 +152,11 @@ class Core:
         return found
 
 
-def _fail(answers: list[tuple[asyncio.Future[list[Fact]], list[Fact]]], error: GatewayError) -> None:
+def _fail(answers: list[_Answer], error: GatewayError) -> None:
     for done, _ in answers:
         if not done.done():
             done.set_exception(error)
+
+
+def _kinds(entry: _Entry) -> str:
+    return ", ".join(sorted({type(message).__name__ for message in entry.messages}))

@@ -202,10 +202,6 @@ class PriceWanted(Command):
     wave: str | None
 
 
-class Tick(Command):
-    """Time went on: schedules and deadlines are looked at."""
-
-
 # Readings
 
 
@@ -222,6 +218,10 @@ class LabelSeen(Reading):
     rssi_dbm: int | None
     lqi: int | None
     temperature_c: int | None
+
+
+class Tick(Reading):
+    """Time went on: schedules and deadlines are looked at."""
 
 
 class LabelLeft(Reading):

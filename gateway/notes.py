@@ -5,6 +5,7 @@ Each note carries the whole new state of one thing, so that applying it needs no
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 from gateway.messages import Command, Currency, Gtin, Label, PriceLine, PriceMinor, PricePart, Product, Wave
 
@@ -48,13 +49,16 @@ class BindingKept(Command):
     sequence: int
 
 
+FaceRow = tuple[int, str, str | None, int | None, str | None, str, Literal["sent", "settled", "proven"], float]
+
+
 class GlassKept(Command):
-    """Everything that one label may show."""
+    """Everything that one label may show; the rows are `prices.glass.Entry`."""
 
     label: Label
     revision: int
     doubted: bool
-    entries: tuple[tuple[int, str, str | None, int | None, str | None, str, str, float], ...]
+    entries: tuple[FaceRow, ...]
 
 
 class ChargeKept(Command):

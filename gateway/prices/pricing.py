@@ -141,6 +141,11 @@ class Pricing:
     # What others may ask
 
     @property
+    def now(self) -> datetime:
+        """Return the instant up to which the schedule was worked off."""
+        return self._now
+
+    @property
     def more(self) -> bool:
         """Whether work is left: submit another `Tick`."""
         return bool(self._turns)
@@ -208,7 +213,7 @@ class Pricing:
     def feed(self, message: m.Message) -> Sequence[m.Message]:
         """Return the facts and notes that follow."""
         out = self._dispatch(message)
-        if self.stale or self._turns:
+        if self.stale or self._turns or isinstance(message, m.PricePart):
             self.wake()
         return out
 

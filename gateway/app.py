@@ -1,0 +1,226 @@
+"""Composition root: the one file that knows everything, and nobody but `cli.py` imports it.
+
+Start: store, rules from the store, core; then devices, head office, figures. Stop: devices first, then what is in hand
+is kept, then the file is closed; it loses nothing and takes less than 5 s. A part that ends by itself ends the daemon
+(systemd starts it again): half a gateway is worse than none.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from gateway import __version__, logs
+from gateway import messages as m
+from gateway.archivist import Archivist
+from gateway.clock import SystemClock
+from gateway.config import Config
+from gateway.core import Core
+from gateway.driver import Driver, Labels, Services
+from gateway.driver_index import load_driver
+from gateway.errors import ConfigError, GatewayError
+from gateway.health import HealthBoard
+from gateway.prices.face_money import style_for
+from gateway.prices.labels import LabelSync
+from gateway.prices.pricing import Policy, Pricing
+from gateway.prices.studio import Studio
+from gateway.requests import Requests
+from gateway.sdnotify import Notifier
+from gateway.store.apply_prices import PriceTables, load
+from gateway.store.journal import Journal
+from gateway.store.quota import MIB, Quota
+from gateway.store.store import Store
+from gateway.supervisor import Supervisor
+from gateway.ticker import Ticker
+from gateway.uplink.mqtt import Uplink
+from gateway.uplink.topics import Topics
+from gateway.vitals import Backlog, Vitals
+
+STOP_STEP_S = 1.5  # each step of the stop; the whole stays below 5 s
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config) -> int:
+    """Run the gateway until SIGTERM or SIGINT. Returns the exit code."""
+    logs.set_up()
+    return asyncio.run(App(config).run())
+
+
+class App:
+    """One gateway."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._alarm: asyncio.Task[list[m.Fact]] | None = None
+
+    async def run(self) -> int:
+        """Start, work until told to stop, stop."""
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await self.start()
+        self._spawn("stop", stop.wait)
+        ended, _ = await asyncio.wait(self._tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in ended if task is not self._tasks["stop"]]
+        for task in failed:
+            log.critical("%s ended by itself: the gateway stops", task.get_name(), exc_info=task.exception())
+        await self.stop("failure" if failed else "asked to")
+        return 1 if failed else 0
+
+    async def start(self) -> None:
+        """Open the store, build everything, start the tasks."""
+        config = self._config
+        _make_data_dir(config)
+        self.clock = SystemClock.load(config.gateway.data_dir)
+        self.store = Store(
+            config.gateway.database,
+            store_id=config.store.id,
+            gateway_id=config.gateway.id,
+            clock=self.clock,
+            projections=(Journal(), PriceTables()),
+            quota=Quota(config.quota.business_mib * MIB, config.quota.telemetry_mib * MIB),
+            on_trouble=self._on_trouble,
+        )
+        report = await self.store.open()
+        await self._build()
+        self._spawn("core", self.core.run)
+        started = m.GatewayStarted(at=self.clock.now(), source=m.GATEWAY, version=__version__, clean=report.clean)
+        await self.core.emit(*report.facts, started)
+        self._start_tasks()
+        self.notifier.ready(f"{len(self.drivers)} devices, store {config.store.id}, gateway {config.gateway.id}")
+        log.info("gateway started", extra={"version": __version__, "clean": report.clean})
+
+    async def _build(self) -> None:
+        config = self._config
+        kept = await self.store.read(lambda connection: load(connection, self.clock.now()))
+        self.board = HealthBoard(self.clock)
+        self.drivers = self._drivers()
+        labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
+        policy = Policy(
+            currency=config.store.currency,
+            timezone=config.store.zone,
+            languages=config.store.languages,
+            absurd_change_percent=config.prices.absurd_change_percent,
+            converge_alarm_s=config.prices.converge_alarm_min * 60,
+        )
+        style = style_for(config.store.currency, config.store.languages, config.prices.link_base)
+        self.pricing = Pricing(policy, kept, self._wake)
+        self.labels = LabelSync(self.pricing, self._submit, labels, Studio(style), self.clock)
+        self.core = Core(self.store, (self.pricing, self.labels), rebuild=self._rebuild)
+        self.ticker = Ticker(self.pricing, self.core.submit, self.clock)
+        self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
+        requests = Requests(self.core.submit, self.labels, labels, self.supervisor.resume, self.clock.confirm)
+        self.vitals = Vitals(self.clock, config.gateway.data_dir, self._backlog)
+        self.notifier = Notifier.from_environment()
+        self.uplink = None
+        if config.hq is not None:
+            self.uplink = Uplink(
+                config.hq,
+                Topics(config.store.id, config.gateway.id),
+                self.store,
+                requests.submit,
+                self.clock,
+                self.board.reporter("hq"),
+                measure=self.vitals.measure,
+            )
+
+    def _start_tasks(self) -> None:
+        self._spawn("health", self.board.run, self.core.emit)
+        self._spawn("devices", self.supervisor.run)
+        self._spawn("labels", self.labels.run)
+        self._spawn("ticker", self.ticker.run)
+        self._spawn("vitals", self.vitals.run, self.core.emit)
+        self._spawn("clock", self.clock.run)
+        folder, keep_days = self._config.gateway.data_dir / "journal", self._config.journal.keep_days
+        self._spawn("journal", Archivist(self.store, self.clock, folder, keep_days).run)
+        self._tasks["watchdog"] = asyncio.create_task(self._watchdog(), name="watchdog")
+        if self.uplink is not None:
+            self._spawn("uplink", self.uplink.run)
+
+    async def stop(self, reason: str) -> None:
+        """Stop in order: devices, orders, what is in hand, the file."""
+        self.notifier.stopping()
+        log.info("gateway stops", extra={"reason": reason})
+        await self._end("devices", "labels", "ticker", "vitals", "clock", "journal", "health")
+        stopped = m.GatewayStopped(at=self.clock.now(), source=m.GATEWAY, reason=reason)
+        with contextlib.suppress(TimeoutError, GatewayError):
+            async with asyncio.timeout(STOP_STEP_S):
+                await self.board.flush(self.core.emit, STOP_STEP_S)
+                await self.core.emit(stopped)
+        await self._end("uplink", "watchdog", "stop")
+        await self._end("core")
+        with contextlib.suppress(TimeoutError, GatewayError):
+            async with asyncio.timeout(STOP_STEP_S):
+                await self.core.drain()
+        await self.store.close()
+        log.info("gateway stopped")
+
+    def _drivers(self) -> dict[str, Driver]:
+        built: dict[str, Driver] = {}
+        for device in self._config.devices:
+            if device.enabled:
+                services = Services(clock=self.clock, report=self.board.reporter(device.id))
+                built[device.id] = load_driver(device.driver).Driver(device, services)
+        return built
+
+    def _wake(self) -> None:
+        self.labels.wake()
+        self.ticker.wake()
+
+    async def _submit(self, *commands: m.Command | m.Fact) -> list[m.Fact]:
+        return await self.core.submit(*commands)
+
+    async def _rebuild(self) -> None:
+        self.pricing.load(await self.store.read(lambda connection: load(connection, self.pricing.now)))
+        self._wake()
+
+    async def _backlog(self) -> Backlog:
+        waiting, hours = self.store.waiting(), [h for h in self.store.hours_left().values() if h is not None]
+        return Backlog(waiting["business"], waiting["telemetry"], min(hours, default=None))
+
+    def _on_trouble(self, text: str | None) -> None:
+        common: dict[str, Any] = {"at": self.clock.now(), "source": m.GATEWAY, "alarm": "store"}
+        if text is None:
+            log.warning("the disk takes data again")
+            fact: m.Fact = m.AlarmCleared(**common)
+        else:
+            log.error("the disk does not take data: %s", text)
+            self.notifier.status(f"the disk does not take data: {text}")
+            step = "free space on the disk, or replace it; nothing is acknowledged until then"
+            fact = m.AlarmRaised(text=text, next_step=step, **common)
+        self._alarm = asyncio.create_task(self.core.submit(fact), name="store-alarm")
+
+    def _healthy(self) -> bool:
+        before, self._batches = getattr(self, "_batches", -1), self.core.batches
+        return self.core.waiting == 0 or self.core.batches != before
+
+    async def _watchdog(self) -> None:
+        await self.notifier.run(self._healthy)
+        await asyncio.Event().wait()
+
+    def _spawn(self, name: str, work: Callable[..., Awaitable[Any]], *arguments: object) -> None:
+        async def task() -> None:
+            await work(*arguments)
+
+        coroutine: Coroutine[Any, Any, None] = task()
+        self._tasks[name] = asyncio.create_task(coroutine, name=name)
+
+    async def _end(self, *names: str) -> None:
+        ending = [task for name in names if (task := self._tasks.pop(name, None)) is not None]
+        for task in ending:
+            task.cancel()
+        if ending:
+            _, stuck = await asyncio.wait(ending, timeout=STOP_STEP_S)
+            for task in stuck:
+                log.error("%s ignores the stop", task.get_name())
+
+
+def _make_data_dir(config: Config) -> None:
+    try:
+        config.gateway.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"[gateway] data_dir: cannot make {config.gateway.data_dir}: {error.strerror}") from error

@@ -1,0 +1,83 @@
+"""Commands by name that need more than a decision: a driver, the clock, the supervisor. The rest goes to the core.
+
+`submit` stands before the core's own: same arguments, same answer. Which commands Pricing itself carries out (sign_off,
+force, refresh, ping) is in `prices/pricing.py`.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway import messages as m
+from gateway.driver import Labels
+from gateway.errors import DeviceError, Refused
+from gateway.prices.labels import LabelSync, Submit
+
+BLINK_S = 20
+BLINK_MAX_S = 600
+DEADLINE_S = 15.0
+
+
+class Requests:
+    """Carries out blink, confirm_time and resume."""
+
+    def __init__(
+        self,
+        submit: Submit,
+        sync: LabelSync,
+        drivers: Mapping[str, Labels],
+        resume: Callable[[str], bool],
+        confirm_time: Callable[[], None],
+    ) -> None:
+        self._submit, self._sync, self._drivers = submit, sync, drivers
+        self._resume, self._confirm_time = resume, confirm_time
+
+    async def submit(self, *commands: m.Command | m.Fact) -> list[m.Fact]:
+        """Carry out; the answer is on disk when this returns."""
+        facts: list[m.Fact] = []
+        for command in commands:
+            if isinstance(command, m.Request) and command.name in ("blink", "confirm_time", "resume"):
+                facts += await self._submit(*await self._answered(command))
+            else:
+                facts += await self._submit(command)
+        return facts
+
+    async def _answered(self, request: m.Request) -> list[m.Fact]:
+        common: dict[str, Any] = {"at": request.at, "source": request.source, "cause": request.id}
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                result = await self._carry_out(request)
+        except TimeoutError:
+            reason = f"the device did not answer within {DEADLINE_S:.0f} s"
+            return [m.CommandRefused(command=request.id, name=request.name, reason=reason, **common)]
+        except (Refused, DeviceError) as error:
+            return [m.CommandRefused(command=request.id, name=request.name, reason=str(error), **common)]
+        done = m.CommandDone(command=request.id, name=request.name, result=result, **common)
+        if request.name == "blink":
+            return [done]
+        subject = str(request.args.get("device", "clock"))
+        return [m.AuditEntry(actor=request.issuer, action=request.name, subject=subject, **common), done]
+
+    async def _carry_out(self, request: m.Request) -> dict[str, Any]:
+        match request.name:
+            case "blink":
+                return await self._blink(request.args)
+            case "resume":
+                device = request.args.get("device")
+                if not isinstance(device, str) or not self._resume(device):
+                    raise Refused("args.device must name a device whose driver is parked")
+                return {"device": device}
+        self._confirm_time()
+        return {}
+
+    async def _blink(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        label, seconds = args.get("label"), args.get("seconds", BLINK_S)
+        if not isinstance(label, str):
+            raise Refused("args.label must be the label's id, 16 hex digits")
+        if not isinstance(seconds, int) or not 1 <= seconds <= BLINK_MAX_S:
+            raise Refused(f"args.seconds must be 1 to {BLINK_MAX_S}")
+        route = self._sync.route(label.upper())
+        if route is None or route.via not in self._drivers:
+            raise Refused("no access point has heard this label since the gateway started")
+        await self._drivers[route.via].blink(label.upper(), seconds)
+        return {"label": label.upper(), "via": route.via, "seconds": seconds}
