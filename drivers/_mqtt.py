@@ -16,10 +16,10 @@ from paho.mqtt.enums import MQTTProtocolVersion
 
 from drivers import _mqtt_wire as wire
 from drivers._mqtt_socket import Connack, Ended, Event, MqttSocket, Puback, Suback
-from drivers._mqtt_wire import Incoming, MqttOptions, Will
+from drivers._mqtt_wire import Incoming, MqttOptions, TooLarge, TurnedAway, Will
 from gateway.errors import ConfigError, GatewayError, LinkDown, Rejected
 
-__all__ = ["Incoming", "MqttLink", "MqttOptions", "Will"]
+__all__ = ["Incoming", "MqttLink", "MqttOptions", "TooLarge", "TurnedAway", "Will"]
 
 MAX_WAITING = 1_000  # publications that wait for room in the send window
 GOODBYE_S = 1.0  # how long a polite DISCONNECT may take before the socket is shut
@@ -45,7 +45,7 @@ class MqttLink:
         self._waiting: deque[tuple[asyncio.Future[None], tuple[Any, ...]]] = deque()
         self._connected: asyncio.Future[None]
         self._subscribed: asyncio.Future[None]
-        self._ended: asyncio.Future[str]
+        self._ended: asyncio.Future[GatewayError]
 
     async def __aenter__(self) -> Self:
         """Connect and subscribe. Raises LinkDown (try later) or ConfigError (a person must act)."""
@@ -71,7 +71,7 @@ class MqttLink:
             if self._subscribed.done():
                 self._subscribed.result()  # raises ConfigError when the broker refused the topic
             if self._ended.done():
-                raise LinkDown(self._ended.result())
+                raise self._ended.result()
             self._arrived.clear()
             await self._arrived.wait()
         batch, self._inbound = self._inbound, []
@@ -107,9 +107,9 @@ class MqttLink:
         if self.protocol == MQTTProtocolVersion.MQTTv5:
             properties = wire.publish_properties(correlation, content_type, expiry_s)
         if self._ended.done():
-            _fail(future, LinkDown(self._ended.result()))
+            _fail(future, self._ended.result())
         elif len(payload) + len(topic) + 64 > self.max_packet:
-            _fail(future, Rejected(f"{len(payload)} bytes are more than the broker takes ({self.max_packet})"))
+            _fail(future, TooLarge(f"{len(payload)} bytes are more than the broker takes ({self.max_packet})"))
         elif len(self._waiting) >= MAX_WAITING:
             _fail(future, LinkDown(f"{MAX_WAITING} messages already wait for the broker"))
         else:
@@ -119,7 +119,7 @@ class MqttLink:
 
     async def wait_closed(self) -> str:
         """Return when the link has ended, with the reason in plain words."""
-        return await asyncio.shield(self._ended)
+        return str(await asyncio.shield(self._ended))
 
     def drop(self, reason: str) -> None:
         """End the link without a word, as a cut cable would: its owner found it dead."""
@@ -128,7 +128,11 @@ class MqttLink:
     async def _open(self, protocol: MQTTProtocolVersion) -> None:
         loop = asyncio.get_running_loop()
         self.protocol = protocol
-        self._connected, self._subscribed, self._ended = (loop.create_future() for _ in range(3))
+        self._connected, self._subscribed, self._ended = (
+            loop.create_future(),
+            loop.create_future(),
+            loop.create_future(),
+        )
         self._socket = MqttSocket(self.options, protocol)
         self._socket.start(self._take)
         try:
@@ -195,14 +199,15 @@ class MqttLink:
         if future is None or future.done():
             return
         if answer.reason.is_failure:
-            _fail(future, Rejected(str(answer.reason)))
+            kind = TooLarge if answer.reason.value == wire.PACKET_TOO_LARGE else Rejected
+            _fail(future, kind(str(answer.reason)))
         else:
             future.set_result(None)
 
     def _finish(self, error: GatewayError) -> None:
         if self._ended.done():
             return
-        self._ended.set_result(str(error))
+        self._ended.set_result(error)
         self._arrived.set()
         for future in (self._connected, self._subscribed, *self._in_flight.values(), *(f for f, _ in self._waiting)):
             _fail(future, error)
@@ -217,6 +222,8 @@ class MqttLink:
             return ConfigError(f"{where}: the broker refused our certificate: {end.text}")
         if not self._connected.done() and self.protocol == MQTTProtocolVersion.MQTTv5:
             return _OlderBroker(f"{where}: {end.text}")  # some old brokers just hang up on MQTT 5
+        if wire.TAKEN_OVER in end.text:
+            return wire.TurnedAway(f"{where}: another machine signed in with our client id {self.options.client_id}")
         return LinkDown(f"{where}: {end.text or 'the connection broke'}")
 
     def _send_waiting(self) -> None:

@@ -14,11 +14,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.errors import ConfigError, GatewayError, LinkDown
+from gateway.errors import ConfigError, GatewayError, LinkDown, Rejected
 
 DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
 UNSUPPORTED_VERSION = 0x84  # MQTT 5.0, 3.2.2.2: the broker knows only 3.1.1
 PACKET_TOO_LARGE = 0x95
+TAKEN_OVER = "Session taken over"  # 0x8E, as paho words it
 # MQTT 5.0, 3.2.2.2: a retry with the same identity ends the same way, until a person changes something.
 A_PERSON_MUST_ACT = {
     0x85: "the broker does not accept this client id",
@@ -29,6 +30,14 @@ A_PERSON_MUST_ACT = {
 }
 UNLIMITED_PACKET = 268_435_460  # 2.1.4: the largest packet that the length field can say
 LARGEST_WINDOW = 65_535  # 3.2.2.3.3: what a broker that names no Receive Maximum takes
+
+
+class TooLarge(Rejected):
+    """The broker does not take a message of this size."""
+
+
+class TurnedAway(LinkDown):
+    """The broker answered and does not want us now: ask again, but slowly."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +196,7 @@ def refusal(reason: ReasonCode, where: str) -> GatewayError:
     code = reason.value
     if code in A_PERSON_MUST_ACT:
         return ConfigError(f"{where}: {A_PERSON_MUST_ACT[code]}")
-    return LinkDown(f"{where}: the broker refused: {reason}")
+    return TurnedAway(f"{where}: the broker refused: {reason}")
 
 
 def dial_failure(error: Exception, options: MqttOptions) -> GatewayError:

@@ -131,9 +131,8 @@ def parse_order(kind: str, payload: bytes, arrival: Arrival) -> Parsed:
     return _request(name, payload, arrival)
 
 
-def too_large(kind: str, size: int, arrival: Arrival) -> Parsed:
-    """Refuse an order whose payload was not even kept."""
-    reason = f"{size} bytes; send parts of at most {MAX_BYTES}"
+def refuse_whole(kind: str, reason: str, arrival: Arrival) -> Parsed:
+    """Refuse an order unread."""
     if kind == "prices":
         return Parsed((WaveRejected(at=arrival.at, source=arrival.source, wave=None, reason=reason),), (), reason)
     sort = _BY_TOPIC.get(kind)
@@ -178,7 +177,7 @@ def _request(name: str, payload: bytes, arrival: Arrival) -> Parsed:
 def _master(sort: _Sort, payload: bytes, arrival: Arrival) -> Parsed:
     kind = sort.kind
     if len(payload) > MAX_BYTES:
-        return too_large(kind, len(payload), arrival)
+        return refuse_whole(kind, f"{len(payload)} bytes; send parts of at most {MAX_BYTES}", arrival)
     try:
         body = sort.body.validate_json(payload)
     except ValidationError as error:

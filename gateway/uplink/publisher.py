@@ -1,0 +1,226 @@
+"""Outbox to head office: what is committed goes up in order and is freed when the broker has it, never before.
+
+A batch is what waits: up to 100 events or 64 KiB, no linger, up to 20 batches in flight. A PUBACK frees the contiguous
+prefix of its stream; a time-out frees nothing: after `patience_s` without PUBACK progress the link is dropped, and on
+the next one all that was not acknowledged goes again, in order, with the same ids (head office drops repeats by id).
+Not here: the connection (`mqtt.py`), numbering and encoding of events (`store/`).
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from drivers._mqtt import MqttLink, TooLarge
+from gateway.driver import Clock
+from gateway.errors import ConfigError, LinkDown, Rejected
+from gateway.messages import GATEWAY, AlarmRaised, BufferDropped, Command, Fact, Stream
+
+EVENTS_A_BATCH = 100
+BYTES_A_BATCH = 65_536
+WINDOW = 20
+BUSINESS_SHARE = 4  # batches of business for each one of telemetry while both wait
+PATIENCE_S = 10.0
+MOST_PATIENCE = 6  # times PATIENCE_S: for a link so slow that not one PUBACK came in time
+PACKET_SPARE = 512  # topic, properties and headers around a payload
+
+log = logging.getLogger(__name__)
+
+
+class Outbox(Protocol):
+    """The store, as the publisher sees it."""
+
+    async def unsent(
+        self, stream: Stream, after: int, limit: int = ..., max_bytes: int = ...
+    ) -> list[tuple[int, bytes]]:
+        """Return committed `(sequence, event)` rows past `after`, in order; one at least if there is any."""
+
+    def free(self, stream: Stream, through: int) -> None:
+        """Forget everything up to this sequence, soon."""
+
+    async def wait_appended(self) -> None:
+        """Return when rows were committed since the last return. For one waiter."""
+
+
+class Submit(Protocol):
+    """The core: returns the facts that followed, after the commit."""
+
+    def __call__(self, *messages: Command | Fact) -> Awaitable[list[Fact]]:
+        """Hand over, in order."""
+
+
+class _Batch(NamedTuple):
+    last: int
+    events: int
+    done: "asyncio.Future[None]"
+
+
+@dataclass
+class _Lane:
+    """One stream. `freed`: head office has it; `sent`: is on its way. Up to `careful`, one event at a time."""
+
+    stream: Stream
+    freed: int = 0
+    sent: int = 0
+    careful: int = 0
+    dry: bool = False  # all that is committed was read; until the next append there is nothing to ask for
+    in_flight: deque[_Batch] = field(default_factory=deque)
+
+    def may_send(self) -> bool:
+        return not self.dry and not (self.in_flight and self.sent < self.careful)
+
+    def start_over(self) -> None:
+        self.sent, self.dry = self.freed, False
+        self.in_flight.clear()
+
+
+class Publisher:
+    """Drains the outbox over one link after another. `published` counts events that the broker has taken."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        topics: Mapping[Stream, str],
+        submit: Submit,
+        clock: Clock,
+        *,
+        max_message: int = 256 * 1024,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._outbox = outbox
+        self._topics = topics
+        self._submit = submit
+        self._clock = clock
+        self._max_message = max_message
+        self._patience_s = patience_s
+        self._slowness = 1
+        self._lanes = (_Lane("business"), _Lane("telemetry"))
+        self._turn = 0
+        self._progress_at = 0.0
+        self.published = 0
+
+    async def serve(self, link: MqttLink) -> None:
+        """Publish until the link fails: raises LinkDown, or ConfigError when the broker refuses what we send."""
+        for lane in self._lanes:
+            lane.start_over()
+        before = self.published
+        appended = asyncio.ensure_future(self._outbox.wait_appended())
+        try:
+            while True:
+                await self._fill(link)
+                if appended.done():
+                    appended.result()
+                    appended = asyncio.ensure_future(self._outbox.wait_appended())
+                    for lane in self._lanes:
+                        lane.dry = False
+                else:
+                    await self._wait(link, appended, fresh=self.published == before)
+                    await self._settle()
+        finally:
+            appended.cancel()
+
+    def _in_flight(self) -> int:
+        return sum(len(lane.in_flight) for lane in self._lanes)
+
+    async def _fill(self, link: MqttLink) -> None:
+        """Send what waits while there is room in the window."""
+        limit = min(self._max_message, link.max_packet - PACKET_SPARE)
+        while self._in_flight() < WINDOW:
+            lane = next((lane for lane in self._next_lanes() if lane.may_send()), None)
+            if lane is None:
+                return
+            await self._send_batch(link, lane, limit)
+
+    def _next_lanes(self) -> tuple[_Lane, ...]:
+        business, telemetry = self._lanes
+        return (telemetry, business) if self._turn >= BUSINESS_SHARE else (business, telemetry)
+
+    async def _send_batch(self, link: MqttLink, lane: _Lane, limit: int) -> None:
+        events = 1 if lane.sent < lane.careful else EVENTS_A_BATCH
+        rows = await self._outbox.unsent(lane.stream, lane.sent, events, min(BYTES_A_BATCH, limit - events - 2))
+        lane.dry = not rows
+        if not rows:
+            return
+        self._turn = self._turn + 1 if lane.stream == "business" else 0
+        payload = b"[" + b",".join(event for _, event in rows) + b"]"
+        if len(payload) > limit:  # only a single event can be: the store gives one at least
+            if lane.in_flight:
+                lane.careful = rows[0][0]  # its turn comes when all before it is acknowledged
+            else:
+                await self._set_aside(lane, rows[0][0], f"{len(payload)} bytes, the broker takes {limit}")
+            return
+        if not self._in_flight():
+            self._progress_at = asyncio.get_running_loop().time()
+        done = link.publish(self._topics[lane.stream], payload)
+        lane.in_flight.append(_Batch(rows[-1][0], len(rows), done))
+        lane.sent = rows[-1][0]
+
+    async def _wait(self, link: MqttLink, appended: "asyncio.Future[None]", *, fresh: bool) -> None:
+        """Wait for new rows or for a PUBACK; with something in flight, not longer than patience allows."""
+        in_flight = {batch.done for lane in self._lanes for batch in lane.in_flight if not batch.done.done()}
+        waiters = in_flight if self._in_flight() >= WINDOW else in_flight | {appended}
+        patience_s = self._patience_s * self._slowness
+        now = asyncio.get_running_loop().time()
+        timeout_s = max(0.0, self._progress_at + patience_s - now) if in_flight else None
+        done, _ = await asyncio.wait(waiters, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if done & in_flight:
+            self._progress_at = asyncio.get_running_loop().time()
+        elif not done:
+            # A link that brought nothing at all may just be slow: resending at this pace would never end.
+            self._slowness = min(2 * self._slowness, MOST_PATIENCE) if fresh else 1
+            link.drop(f"no PUBACK for {patience_s:g} s")
+            raise LinkDown(f"the broker is connected but acknowledged nothing for {patience_s:g} s")
+
+    async def _settle(self) -> None:
+        """Free the contiguous prefix that the broker has taken; act on what it refused."""
+        for lane in self._lanes:
+            freed = lane.freed
+            while lane.in_flight and lane.in_flight[0].done.done():
+                batch = lane.in_flight.popleft()
+                try:
+                    batch.done.result()
+                except TooLarge as error:
+                    await self._refused_as_too_large(lane, batch, str(error))
+                    break
+                except Rejected as error:
+                    raise ConfigError(f"the broker refuses {self._topics[lane.stream]}: {error}") from error
+                self._slowness = 1
+                self.published += batch.events
+                lane.freed = batch.last
+            if lane.freed > freed:
+                self._outbox.free(lane.stream, lane.freed)
+
+    async def _refused_as_too_large(self, lane: _Lane, batch: _Batch, reason: str) -> None:
+        """Send its events one at a time, to find the one; what was in flight behind it goes again, after it."""
+        lane.start_over()
+        if batch.events == 1:
+            await self._set_aside(lane, batch.last, reason)
+        else:
+            lane.careful = batch.last
+
+    async def _set_aside(self, lane: _Lane, sequence: int, reason: str) -> None:
+        """Give up one event that can never pass, so that it does not hold up all others; said first, then freed."""
+        at = self._clock.now()
+        text = f"Event {sequence} of {lane.stream} is too large for head office's broker and was set aside: {reason}."
+        log.error("an event is too large for the broker", extra={"stream": lane.stream, "sequence": sequence})
+        dropped = BufferDropped(
+            at=at,
+            source=GATEWAY,
+            about=lane.stream,
+            count=1,
+            first_sequence=sequence,
+            last_sequence=sequence,
+            reason=f"too large for the broker: {reason}",
+        )
+        alarm = AlarmRaised(
+            at=at,
+            source=GATEWAY,
+            alarm="event_too_large",
+            text=text,
+            next_step="Raise the broker's message limit and max_message_kib in [hq], then clear this alarm.",
+        )
+        await self._submit(dropped, alarm)
+        lane.sent = lane.freed = sequence
+        self._outbox.free(lane.stream, sequence)
