@@ -4,6 +4,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def file_system(mounts_text: str, directory: Path) -> str:
         fields = line.split()
         if len(fields) < 3:
             continue
-        point = Path(fields[1].encode("latin-1", "replace").decode("unicode_escape"))
+        point = Path(re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), fields[1]))
         if (directory == point or point in directory.parents) and len(point.parts) >= best:
             best, kind = len(point.parts), fields[2]
     return kind
