@@ -107,8 +107,8 @@ class Outbox:
                 self.connection.execute(_SAVE, [now.last, now.freed, now.rows, now.bytes, now.thinned, stream])
 
     def wish_free(self, stream: Stream, through: int) -> None:
-        """Note that head office has everything through this number (any thread); the next commit deletes it."""
-        self._wishes[stream] = max(self._wishes[stream], through)
+        """Note that head office has everything through this number, at most what there is; any thread."""
+        self._wishes[stream] = max(self._wishes[stream], min(through, self.counters[stream].last))
 
     def freed(self, stream: Stream) -> int:
         """Through which number the rows are gone or about to go."""
@@ -119,10 +119,10 @@ class Outbox:
         return any(self._wishes[stream] > self.counters[stream].freed for stream in STREAMS)
 
     def forget(self) -> None:
-        """Delete what was wished away: always a contiguous prefix, never beyond what was given a number."""
+        """Delete what was wished away: always a contiguous prefix."""
         for stream in STREAMS:
             counters = self.counters[stream]
-            through = min(self._wishes[stream], counters.last)
+            through = self._wishes[stream]
             if through > counters.freed:
                 self.drop_through(stream, through)
                 counters.freed = through

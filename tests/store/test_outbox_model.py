@@ -23,7 +23,7 @@ class OutboxMachine(RuleBasedStateMachine):
     """`rows`: what must wait, by stream and sequence; `last`: the newest number ever given."""
 
     @initialize(in_thread=st.booleans())
-    def begin(self, in_thread: bool) -> None:
+    def begin(self, *, in_thread: bool) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.in_thread = in_thread
         self.runner = asyncio.Runner()
