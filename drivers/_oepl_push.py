@@ -152,11 +152,10 @@ class Push:
             self._look()
 
     def _quiet_in_s(self, tag: Tag) -> float:
-        since_s = self._station.listening_since_s
-        if since_s is None:
-            raise self._not_shown("ap_unreachable")
+        now_s = _now_s()
+        since_s = now_s if self._station.listening_since_s is None else self._station.listening_since_s
         commanded_s = tag.command_s + COMMAND_WAIT_S
-        return max(tag.transfer_s + QUIET_S, since_s + QUIET_S, tag.doubt_until_s, commanded_s) - _now_s()
+        return max(tag.transfer_s + QUIET_S, since_s + QUIET_S, tag.doubt_until_s, commanded_s) - now_s
 
     async def _upload(self, tag: Tag, job: Job) -> None:
         if (refusal := self._station.refusal()) is not None:

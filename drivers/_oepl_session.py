@@ -74,20 +74,18 @@ class Session:
         self.report()
 
     async def _listen(self, texts: AsyncIterator[str]) -> str:
-        life_sign_s = _now_s()
-        while True:
-            try:
-                async with asyncio.timeout(life_sign_s + SYS_SILENCE_S - _now_s()):
-                    text = await anext(texts)
-            except TimeoutError:
-                self._station.evidence.silent = True
-                return "no life sign"
-            except StopAsyncIteration:
-                return "the access point closed the event stream"
-            except LinkDown as error:
-                return str(error)
-            if self._hear(text):
-                life_sign_s = _now_s()
+        """Take texts until the stream ends or no life sign comes; returns why."""
+        try:
+            async with asyncio.timeout(SYS_SILENCE_S) as deadline:
+                async for text in texts:
+                    if self._hear(text):
+                        deadline.reschedule(_now_s() + SYS_SILENCE_S)
+        except TimeoutError:
+            self._station.evidence.silent = True
+            return "no life sign"
+        except LinkDown as error:
+            return str(error)
+        return "the access point closed the event stream"
 
     def _hear(self, text: str) -> bool:
         """Take one text; true for a life sign."""

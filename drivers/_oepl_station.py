@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from drivers._oepl_health import AP_STATE_ONLINE, FLASH_FLOOR_BYTES, RUN_STATE_RUN, Evidence
 from drivers._oepl_tagtype import TagType
-from drivers._oepl_trace import LinkGap, Stage, Trace
+from drivers._oepl_trace import Gap, Stage, Trace
 from drivers._oepl_wire import (
     BlockRequest,
     Event,
@@ -27,6 +27,7 @@ from gateway.messages import Fact
 
 TABLE_MAX = 300  # an access point lists 256 at most: more labels than this are a fault, not a shop
 NEVER_S = float("-inf")
+BOOT_S = 20.0  # an access point answers again within this time of its restart
 COMMAND_LIFE_S = 1_260.0  # the radio announces a command for 20 minutes, then gives it up
 
 
@@ -74,6 +75,7 @@ class Station:
         self.news = asyncio.Event()
         self._updating = ""
         self._uptime_s = 0
+        self._heard_s = 0.0
 
     def opened(self) -> None:
         """Take the event stream as open; nothing counts before the first life sign."""
@@ -83,18 +85,19 @@ class Station:
     def lost(self) -> None:
         """Take the event stream as broken."""
         self.listening_since_s = None
-        self._gap("stream_lost", restarted=False)
+        self._gap(Gap("stream_lost"))
 
     def hear(self, event: Event, now_s: float) -> None:
         """Take the next event of the stream."""
+        heard_s, self._heard_s = self._heard_s, now_s
         match event:
             case SystemState():
-                self._system(event, now_s)
+                self._system(event, heard_s, now_s)
             case TagRecord():
                 self.note(event)
                 self._feed(event.label, event, now_s)
             case Rebooting():
-                self._gap("ap_rebooted", restarted=True)
+                self._gap(Gap("ap_rebooted", restarted=True))
             case Updating(label=label):
                 self._updating = label
             case SameImage():
@@ -161,10 +164,12 @@ class Station:
             self.tell(record.label)
             self.evidence.tags = len(self.tags)
 
-    def _system(self, system: SystemState, now_s: float) -> None:
+    def _system(self, system: SystemState, heard_s: float, now_s: float) -> None:
+        """Take a life sign. A smaller uptime is a restart; what came unheard before it is forgotten for ever."""
         self.evidence.system = system
         if system.uptime_s < self._uptime_s:
-            self._gap("ap_rebooted", restarted=True)
+            unheard_s = now_s - system.uptime_s - heard_s
+            self._gap(Gap("ap_rebooted", restarted=True, unheard=unheard_s > BOOT_S))
         self._uptime_s = system.uptime_s
         if self.listening_since_s is None:
             self.listening_since_s = now_s
@@ -188,11 +193,11 @@ class Station:
             tag.watch.feed(event, now_s)
             self._look_at_watch(label, tag)
 
-    def _gap(self, reason: str, *, restarted: bool) -> None:
+    def _gap(self, gap: Gap) -> None:
         for label, tag in self.tags.items():
             for trace in (tag.push, tag.watch):
                 if trace is not None:
-                    trace.feed(LinkGap(reason, restarted), 0.0)
+                    trace.feed(gap, 0.0)
             self._look_at_watch(label, tag)
         self.wake_all()
 

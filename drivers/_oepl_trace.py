@@ -38,11 +38,15 @@ class Stage(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkGap:
-    """The event stream broke or the access point restarted: something may have been missed. `reason` says which."""
+class Gap:
+    """Something may have been missed: the event stream broke, or the access point `restarted`.
+
+    `unheard`: it lived on between the break and the restart, and forgot what it saw meanwhile.
+    """
 
     reason: str
-    restarted: bool
+    restarted: bool = False
+    unheard: bool = False
 
 
 @dataclass(slots=True)
@@ -64,15 +68,15 @@ class Trace:
     _last_seen_epoch: int = 0
     _restarted: bool = False
 
-    def feed(self, event: Event | LinkGap, now_s: float) -> None:
+    def feed(self, event: Event | Gap, now_s: float) -> None:
         """Take the next event of this tag, in the order of arrival. `now_s` is monotonic time."""
         match self.stage, event:
             case Stage.LOST, _:
                 return
-            case _, LinkGap():
+            case _, Gap():
                 self._on_gap(event)
             case _, Rebooting():
-                self._on_gap(LinkGap("ap_rebooted", restarted=True))
+                self._on_gap(Gap("ap_rebooted", restarted=True))
             case _, TagRecord(ours=False):
                 self._lose("moved")  # another access point writes to this tag from now on (esl T12)
             case Stage.SENDING, _:
@@ -96,9 +100,10 @@ class Trace:
     def _lose(self, reason: str) -> None:
         self.stage, self.reason = Stage.LOST, reason
 
-    def _on_gap(self, gap: LinkGap) -> None:
+    def _on_gap(self, gap: Gap) -> None:
         """Lose what a break may hide. What is stored already is read again and survives, unless all restarted."""
-        if self.stage is Stage.SEEN or (self.stage is Stage.STORED and not gap.restarted):
+        seen, stored = self.stage is Stage.SEEN, self.stage is Stage.STORED
+        if (seen and not gap.unheard) or (stored and not gap.restarted):
             self.gapped = True
             self._restarted |= gap.restarted
         else:

@@ -8,6 +8,7 @@ Next: `_oepl_trace.py` for what the events mean for a push.
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gateway.errors import BadFrame
@@ -26,6 +27,8 @@ _COMPLETE = re.compile(r"([0-9A-F]{16}) reports xfer complete")
 _TIMEOUT = re.compile(r"< ([0-9A-F]{16}) xfer timeout")
 _UPDATING = re.compile(r"Updating ([0-9A-F]{16})")
 _NOT_FOUND = re.compile(r"Not found: (/\S*?([0-9A-Fa-f]{16})_\S*)")
+_DIGITS = re.compile(r"-?[0-9]{1,18}")
+_INTEGER_LIMIT = 2**63
 _SAME = "new image is the same as current image"
 
 
@@ -289,6 +292,7 @@ def _error_line(line: str) -> list[Event]:
     return [Rebooting()] if line == "REBOOTING" else []
 
 
+@lru_cache(maxsize=512)  # the same text comes with every record of a tag
 def _content_file(config: object) -> str:
     """Return `filename` of the content configuration, "" when there is none (a foreign text is no fault of the tag)."""
     if not isinstance(config, str) or not config.startswith("{") or len(config) > TEXT_CAP:
@@ -315,8 +319,8 @@ def _object(text: str | bytes) -> dict[str, Any]:
 def _integer(body: dict[str, Any], name: str) -> int:
     """Return an integer member; numbers in strings are taken, as the configuration has them."""
     value = body.get(name)
-    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value):
+    if type(value) is int and -_INTEGER_LIMIT <= value < _INTEGER_LIMIT:
+        return value
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
-    if type(value) is not int or not -(2**63) <= value < 2**64:
-        raise BadFrame(f"{name}: {value!r:.80}")
-    return value
+    raise BadFrame(f"{name}: {value!r:.80}")

@@ -3,10 +3,10 @@
 Source: behaviour of the access point firmware, read in its public source as of August 2026. Grade: `simulated` (against
 our own access point simulator; no hardware yet). The firmware is under CC BY-NC-SA 4.0, which forbids commercial use: a
 shop needs its authors' permission to run it. Nothing of it is contained here; tag types are fetched from the access
-point at run time. It has no login and tells its Wi-Fi password to all who ask: give it a network of its own.
+point at run time. It has no login and tells its Wi-Fi password to all: give it a network of its own.
 
-One attempt per face, exactly one terminal fact for it. A face that was shown may be taken back later: `LabelFailed` with
-reason `tag_rebooted`, `foreign_write`, `moved` or `ap_forgot` says that the proof no longer holds, and asks for a push.
+One attempt per face, exactly one terminal fact for it. A face that was shown may be taken back later: `LabelFailed`
+with reason `tag_rebooted`, `foreign_write`, `moved` or `ap_forgot` says that its proof no longer holds: push again.
 Not done: tags with 3 or 4 bits per pixel or TFTs, reading back G5 images (newest tag firmware: `proof = "hash"`), tag
 firmware updates, roaming between access points (route by who saw the label last), what happened to a label while the
 gateway was not running.

@@ -1,4 +1,4 @@
-"""An asyncio loop whose time jumps to the next timer, and a link that joins a driver to the simulated access point in it.
+"""An asyncio loop whose time jumps to the next timer, and a link that joins a driver to a simulated access point.
 
 For tests that live through hours in milliseconds: no sockets, no threads, no waiting; the same seed gives the same run.
 `run(main)` runs a coroutine in such a loop. `AirTime` lets a simulator's timeline pass along with the loop's time.
@@ -203,7 +203,7 @@ async def _for_ever() -> None:
 async def eventually(condition: Callable[[], object], limit_s: float = 7_200.0) -> None:
     """Wait in virtual time until `condition()` holds; looks at every half second."""
     async with asyncio.timeout(limit_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (time jumps: looking costs nothing)
             await asyncio.sleep(0.5)
 
 
