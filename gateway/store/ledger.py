@@ -72,7 +72,7 @@ class Ledger:
             for projection in self._projections:
                 projection.apply(self._connection, messages)
             enforce(self._quota, self.outbox)
-        if self._relief.shedding:
+        if self._relief.must_shed():
             shed(self.outbox)
         self.outbox.save()
         self._ceilings.cover(self.outbox.counters)

@@ -29,6 +29,7 @@ from gateway.store.outbox import Outbox
 MIB = 1024 * 1024
 NEW_INPUT = (PricePart, ProductsUpdate, BindingsUpdate, PlanogramUpdate, SensorEventKept)
 DROP_SHARE = 16  # dropped at once: a 16th of what waits, so that declarations stay few
+LEAST_SHED_BYTES = 65536
 SAMPLE_S = 10.0
 SAMPLES = 360  # the present rate is that of the last hour
 
@@ -67,7 +68,7 @@ def enforce(quota: Quota, outbox: Outbox) -> None:
 
 def shed(outbox: Outbox) -> None:
     """Drop the oldest quarter of telemetry, because the disk is full. Inside the transaction."""
-    if outbox.counters["telemetry"].rows:
+    if outbox.counters["telemetry"].bytes >= LEAST_SHED_BYTES:  # less room is not worth its declaration
         outbox.add([_drop(outbox, 4, "disk full: the oldest telemetry was dropped")])
 
 

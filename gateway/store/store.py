@@ -21,11 +21,12 @@ from gateway.store.ballast import Ballast
 from gateway.store.events import EventEncoder
 from gateway.store.ledger import Ledger, Projection
 from gateway.store.opening import Opening, OpenReport
-from gateway.store.outbox import StoreClock, unsent
+from gateway.store.outbox import Outbox, StoreClock, unsent
 from gateway.store.quota import Forecast, Quota, refusal
 from gateway.store.reader import Reader
 from gateway.store.relief import Relief
 from gateway.store.schema import MEMORY, transaction
+from gateway.store.trouble import describe, is_full
 from gateway.store.writer import Committer, Job, WriterThread
 
 LAZY_FREE_S = 1.0  # rows that head office has are deleted with the next commit, or after this
@@ -70,7 +71,7 @@ class Store:
         self._turn = asyncio.Lock()
 
     async def open(self) -> OpenReport:
-        """Check, salvage, migrate, count. Raises ConfigError when a person must act first."""
+        """Check, salvage, migrate, count. ConfigError: a person must act first; StoreError: try again later."""
         self._loop = asyncio.get_running_loop()
         report = await asyncio.to_thread(self._start) if self._in_thread else self._start()
         if self._in_thread:
@@ -79,9 +80,9 @@ class Store:
         return report
 
     def _start(self) -> OpenReport:
-        self._outbox, report = self._opening.open()
-        connection = self._outbox.connection
         ballast = None if self._path == MEMORY else Ballast(self._path.with_name(self._path.name + ".ballast"))
+        self._outbox, report = self._open_with_room(ballast)
+        connection = self._outbox.connection
         relief = Relief(connection, ballast)
         relief.restore()
         self._ledger = Ledger(
@@ -96,6 +97,17 @@ class Store:
         self._publisher_reader = Reader("store-unsent", self._path, shared)
         self._reader = Reader("store-read", self._path, shared)
         return report
+
+    def _open_with_room(self, ballast: Ballast | None) -> tuple[Outbox, OpenReport]:
+        try:
+            try:
+                return self._opening.open()
+            except (sqlite3.Error, OSError) as error:
+                if not is_full(error) or ballast is None or not ballast.release():
+                    raise
+                return self._opening.open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"the store cannot be opened: {describe(error) or error}") from error
 
     async def append(self, messages: Sequence[Message]) -> None:
         """Keep the batch in one commit; waits while the disk takes nothing. StoreError: damaged, or over quota."""

@@ -33,6 +33,14 @@ _BY_ERRNO = {
     errno.EMFILE: sqlite3.SQLITE_CANTOPEN,
 }
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# Extended codes (sqlite.org/rescode.html): what a full disk looks like to shared memory, and what a bad sector does.
+_NO_ROOM = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+_BAD_SECTOR = (
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+    sqlite3.SQLITE_IOERR_DATA,
+)
 
 
 def code(error: BaseException) -> int | None:
@@ -53,12 +61,12 @@ def describe(error: BaseException) -> str | None:
 
 def is_full(error: BaseException) -> bool:
     """Tell whether room would help."""
-    return code(error) == sqlite3.SQLITE_FULL
+    return code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", None) in _NO_ROOM
 
 
 def passes(error: BaseException) -> bool:
-    """Tell whether a failure to read has a cause outside the file. Bad sectors (IOERR) are damage."""
-    return code(error) in _BY_CODE and code(error) != sqlite3.SQLITE_IOERR
+    """Tell whether a failure to read has a cause outside the file. Bad sectors are damage."""
+    return code(error) in _BY_CODE and getattr(error, "sqlite_errorcode", None) not in _BAD_SECTOR
 
 
 def is_damage(error: BaseException, path: Path | None = None) -> bool:
