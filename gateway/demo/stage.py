@@ -1,0 +1,180 @@
+"""Starts and ends what the demo needs: an embedded broker, two simulated access points, the real daemon.
+
+All on free loopback ports, all in one temporary folder. The access points and the daemon are child processes, started
+with the same commands that a person would type; the broker lives in this process.
+"""
+
+import asyncio
+import json
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.data_files import data_dir
+from gateway.demo.broker import demo_broker
+from gateway.errors import LinkDown
+
+READY_S = 30.0  # a slow machine needs 10
+STOP_S = 10.0
+COMMAND = (sys.executable, "-m", "gateway.cli")
+TAIL = 20  # lines of a dead child's log that are shown
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process that we started."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    def must_live(self) -> None:
+        """Raise LinkDown, with the end of its log, when it has died."""
+        if self.process.returncode is not None:
+            raise LinkDown(f"{self.name} ended with {self.process.returncode}; {self.last_words()}")
+
+    def last_words(self) -> str:
+        """Return the end of its log."""
+        tail = "\n".join(self.log.read_text("utf-8", "replace").splitlines()[-TAIL:])
+        return f"the log of {self.name} ends with:\n{tail}"
+
+
+@dataclass
+class Stage:
+    """What runs. The daemon starts last, when head office listens: the demo's broker keeps nothing for the absent."""
+
+    folder: Path
+    config: Path
+    broker_url: str
+    truth_urls: dict[str, str]
+    children: list[Child]
+    http: aiohttp.ClientSession
+    stack: AsyncExitStack
+
+    async def start_gateway(self) -> None:
+        """Start the daemon, as systemd would."""
+        words = ["run", "--config", str(self.config)]
+        self.children.append(await start(self.stack, self.folder, "gateway", words))
+
+    def all_must_live(self) -> None:
+        """Raise LinkDown when a child has died."""
+        for child in self.children:
+            child.must_live()
+
+    async def truth(self) -> dict[str, dict[str, tuple[datetime, str | None]]]:
+        """Return for each access point what each of its labels shows: since when, which digest."""
+        found = {}
+        for name, url in self.truth_urls.items():
+            async with self.http.get(url) as answer:
+                tags = (await answer.json())["tags"]
+            found[name] = {label: _glass(tag) for label, tag in tags.items()}
+        return found
+
+    async def stop_gateway(self) -> tuple[int, float]:
+        """Ask the daemon to stop as systemd does; return its exit code and the seconds that it took."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        return await _end(self.children.pop()), loop.time() - began
+
+    async def aisled(self, *words: str) -> tuple[int, str]:
+        """Run a short command as a person would; return its exit code and what it printed."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=self.folder
+        )
+        async with asyncio.timeout(READY_S):
+            printed, _ = await process.communicate()
+        return process.returncode or 0, printed.decode("utf-8", "replace")
+
+
+def _glass(tag: dict[str, Any]) -> tuple[datetime, str | None]:
+    return datetime.fromisoformat(tag["since"]), tag["digest"]
+
+
+@asynccontextmanager
+async def stage(labels: int, speed: float) -> AsyncIterator[Stage]:
+    """Set the stage and take it down again, whatever happens in between."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aisled-demo-")))
+        port = await stack.enter_async_context(demo_broker())
+        config, ports = _write_config(folder, port)
+        children: list[Child] = []
+        truths: dict[str, str] = {}
+        for number, (name, ap_port) in enumerate(ports.items(), 1):
+            truth_port = free_port()
+            words = ["simulate", "access-point", "--port", str(ap_port), "--truth-port", str(truth_port)]
+            words += ["--tags", str(labels), "--speed", f"{speed:g}", "--seed", str(number)]
+            children.append(await start(stack, folder, name, words))
+            truths[name] = f"http://127.0.0.1:{truth_port}/truth"
+        http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_S)))
+        await _until_up(http, truths, children)
+        yield Stage(folder, config, f"mqtt://127.0.0.1:{port}", truths, children, http, stack)
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _write_config(folder: Path, broker_port: int) -> tuple[Path, dict[str, int]]:
+    """Write `config/demo.toml` with this run's ports; return its path and the port of each access point."""
+    text = (data_dir("config") / "demo.toml").read_text("utf-8")
+    ports = {"ap-1": free_port(), "ap-2": free_port()}
+    for fixed, port in (("18830", broker_port), ("18831", ports["ap-1"]), ("18832", ports["ap-2"])):
+        text = text.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{port}")
+    text = text.replace('data_dir = "aisled-demo"', f"data_dir = {json.dumps(str(folder / 'data'))}")
+    path = folder / "aisled.toml"
+    path.write_text(text, "utf-8")
+    return path, ports
+
+
+async def start(stack: AsyncExitStack, folder: Path, name: str, words: list[str]) -> Child:
+    """Start `aisled <words>`; its output goes to a file. Ctrl-c is for us alone: we end the children ourselves."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND, *words, stdout=out, stderr=out, cwd=folder, start_new_session=True
+        )
+    child = Child(name, process, log)
+    stack.push_async_callback(_end, child)
+    return child
+
+
+async def _end(child: Child) -> int:
+    """Ask politely, then not; return the exit code."""
+    process = child.process
+    if process.returncode is None:
+        process.terminate()
+    try:
+        async with asyncio.timeout(STOP_S):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+async def _until_up(http: aiohttp.ClientSession, urls: dict[str, str], children: list[Child]) -> None:
+    async with asyncio.timeout(READY_S):
+        for url in urls.values():
+            while not await _answers(http, url):
+                for child in children:
+                    child.must_live()
+                await asyncio.sleep(0.05)
+
+
+async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with http.get(url) as answer:
+            return answer.ok
+    except aiohttp.ClientConnectionError:
+        return False
