@@ -175,7 +175,7 @@ class App:
         return await self.core.submit(*commands)
 
     async def _rebuild(self) -> None:
-        self.pricing.load(await self.store.read(lambda connection: load(connection, self.pricing.now)))
+        self.pricing.load(await self.store.read(lambda connection: load(connection, self.pricing.schedule.now)))
         self._wake()
 
     async def _backlog(self) -> Backlog:

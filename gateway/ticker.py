@@ -45,7 +45,9 @@ class Ticker:
             trusted = self._clock.quality != "unknown"
             if self._pricing.more or (trusted and self._due()) or loop.time() - told_at >= EVERY_S:
                 told_at = loop.time()
-                await self._submit(Tick(at=self._clock.now() if trusted else self._pricing.now, source=GATEWAY))
+                await self._submit(
+                    Tick(at=self._clock.now() if trusted else self._pricing.schedule.now, source=GATEWAY)
+                )
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._delay_s() if trusted else EVERY_S):
@@ -53,10 +55,10 @@ class Ticker:
             self._wake.clear()
 
     def _due(self) -> bool:
-        due = self._pricing.next_instant()
+        due = self._pricing.schedule.book.next_instant()
         return due is not None and due <= self._clock.now()
 
     def _delay_s(self) -> float:
-        due = self._pricing.next_instant()
+        due = self._pricing.schedule.book.next_instant()
         left_s = EVERY_S if due is None else (due - self._clock.now()).total_seconds()
         return min(EVERY_S, max(0.0, left_s))

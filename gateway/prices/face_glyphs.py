@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from gateway.prices.face_fonts import font_of, has_one_weight, load
 
-_KEPT = 4096  # glyphs in memory of one size: more than a shop's names use, and a bound for hostile ones
+_KEPT = 2048  # glyphs in memory of one size: more than the names of a shop use, and a bound for hostile ones
 _EMBOLDEN_FROM_PX = 18  # smaller, the strokes of a Chinese character would run together
 
 

@@ -64,7 +64,7 @@ class Bench:
     """What a line is judged by."""
 
     book: Book
-    products: dict[str, Product]
+    product: Callable[[str], Product | None]
     currency: str
     absurd_change_percent: float | None
     current_price: Callable[[str], int | None]
@@ -72,7 +72,7 @@ class Bench:
 
     def fault(self, line: PriceLine, wave: Wave) -> str | None:
         """Return why a line cannot be taken, or None."""
-        if line.gtin not in self.products:
+        if self.product(line.gtin) is None:
             return "unknown product: send its master data first"
         if line.currency != self.currency:
             return f"currency {line.currency}, but this shop sells in {self.currency}"

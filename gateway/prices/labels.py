@@ -21,7 +21,8 @@ from gateway.driver import Clock, Face, Labels
 from gateway.errors import Refused
 from gateway.prices.face import stamp
 from gateway.prices.face_content import Panel
-from gateway.prices.pricing import Pricing, Wish
+from gateway.prices.pricing import Pricing
+from gateway.prices.shelf import Wish
 from gateway.prices.studio import Studio
 
 AT_ONCE = 64  # labels looked at in one go: one commit for all their `LabelSent`
@@ -95,7 +96,7 @@ class LabelSync:
     def _back(self, via: str) -> None:
         for label in [label for label in self._resting if self._routes[label].via == via]:
             del self._resting[label]
-            self._pricing.stale[label] = None
+            self._pricing.shelf.mark(label)
         self.wake()
 
     def _heard(self, seen: m.LabelSeen) -> None:
@@ -106,12 +107,11 @@ class LabelSync:
         route = Route(seen.source, Panel(seen.width, seen.height, seen.colors), at)
         self._routes[seen.label] = route
         if before is None or before[:2] != route[:2]:
-            self._pricing.stale[seen.label] = None
+            self._pricing.shelf.mark(seen.label)
             self.wake()
 
     def _rest(self, label: str) -> None:
-        glass = self._pricing.glass(label)
-        failures = 0 if glass is None else glass.failures
+        failures = self._pricing.shelf.glass(label).failures
         delay = min(RETRY_MAX_S, RETRY_FIRST_S * 2 ** min(failures, 10)) * (0.75 + self._jitter() / 2)
         due = asyncio.get_running_loop().time() + delay
         self._resting[label] = due
@@ -127,7 +127,7 @@ class LabelSync:
     async def _push(self) -> None:
         while True:
             await self._wait()
-            while labels := self._pricing.take_stale(AT_ONCE):
+            while labels := self._pricing.shelf.take_stale(AT_ONCE):
                 await self._work([label for label in labels if label not in self._resting])
 
     async def _wait(self) -> None:
@@ -143,7 +143,7 @@ class LabelSync:
             due, label = heapq.heappop(self._retries)
             if self._resting.get(label) == due:
                 del self._resting[label]
-                self._pricing.stale[label] = None
+                self._pricing.shelf.mark(label)
 
     async def _work(self, labels: Sequence[str]) -> None:
         wanted = [(wish, route) for label in labels for wish, route in self._wished(label)]
@@ -166,14 +166,14 @@ class LabelSync:
         route = self._routes.get(label)
         if route is None or route.via not in self._drivers:
             return []
-        wish = self._pricing.wish(label, route.via)
+        wish = self._pricing.shelf.wish(label, route.via)
         return [] if wish is None else [(wish, route)]
 
     async def _stamped(self, wish: Wish, route: Route, face: bytes | Refused) -> list[_Push]:
         if isinstance(face, Refused):
             await self._tell_refused(wish, str(face))
             return []
-        revision = self._pricing.next_revision(wish.label)
+        revision = self._pricing.shelf.glass(wish.label).revision + 1
         pixels = stamp(face, route.panel, revision)
         panel = route.panel
         return [

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.prices import switch
+from gateway.prices.shelf import Shelf
 
 _spec = importlib.util.spec_from_file_location("price_world", Path(__file__).with_name("world.py"))
 assert _spec is not None
@@ -57,7 +58,7 @@ def run(seed, steps=60):
         one_step(w)
     w.calm()
     for label in w.names:
-        glass = w.pricing.glass(label)
+        glass = w.pricing.shelf.glass(label)
         wanted = None if glass.gtin is None else w.pricing.wanted(glass.gtin)
         if wanted is not None:
             assert w.glass[label][:2] == (glass.gtin, wanted), (seed, label, w.trace[-60:])
@@ -91,7 +92,7 @@ def test_a_broken_guard_is_caught(monkeypatch, broken):
 
         monkeypatch.setattr(Glass, "show", show)
     else:
-        monkeypatch.setattr(world.Pricing, "_index", _index_bound_only)
+        monkeypatch.setattr(Shelf, "index", _index_bound_only)
     with pytest.raises(AssertionError):
         many(400)
 

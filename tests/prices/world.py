@@ -122,9 +122,9 @@ class World:
 
     def sync(self):
         """What LabelSync does, without drawing."""
-        for label in self.pricing.take_stale(1000):
+        for label in self.pricing.shelf.take_stale(1000):
             via = self.at_ap[label]
-            wish = self.pricing.wish(label, via)
+            wish = self.pricing.shelf.wish(label, via)
             if wish is None:
                 continue
             ask = m.ShowFace(
@@ -137,7 +137,7 @@ class World:
                 wave=wish.wave,
                 content=wish.content.key,
                 digest=f"{self.random.getrandbits(256):064x}",
-                revision=self.pricing.next_revision(label),
+                revision=self.pricing.shelf.glass(label).revision + 1,
             )
             for fact in self.tell(ask):
                 if isinstance(fact, m.LabelSent):

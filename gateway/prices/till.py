@@ -1,0 +1,78 @@
+"""What the tills charge, by the safe switch. Pure. The rule itself is `switch.py`, what labels may show `shelf.py`."""
+
+from datetime import datetime
+from typing import Literal
+
+from gateway import messages as m
+from gateway.notes import ChargeKept, KeptCharge
+from gateway.prices import switch
+
+Reason = Literal["fall", "proven", "forced", "unbound"]
+
+
+class Till:
+    """The price of each product at the tills that ask per scan."""
+
+    def __init__(self, currency: str, charges: dict[str, KeptCharge]) -> None:
+        self._currency, self._charges = currency, dict(charges)
+
+    def charge(self, gtin: str) -> int | None:
+        """Return what the tills charge now."""
+        charge = self._charges.get(gtin)
+        return None if charge is None else charge.price_minor
+
+    def gtins(self) -> set[str]:
+        """Return every product that has or had a price."""
+        return set(self._charges)
+
+    def unforce(self, gtin: str) -> None:
+        """End a forced price: another price is wanted now."""
+        charge = self._charges.get(gtin)
+        if charge is not None:
+            charge.forced = False
+
+    def follow(
+        self, gtin: str, wanted: tuple[int, str] | None, lowest: int | None, at: datetime, *, labelled: bool
+    ) -> list[m.Message]:
+        """Charge what is allowed now: `wanted` is (price, wave), `lowest` what a label may show. [] = no change."""
+        before = self._charges.get(gtin)
+        now = None if before is None else before.price_minor
+        if wanted is None:
+            return [] if now is None else self._set(gtin, None, None, "fall", at)
+        price, wave = wanted
+        if before is not None and before.forced:
+            return [] if now == price else self._set(gtin, price, wave, "forced", at)
+        allowed = switch.charge_for(price, lowest)
+        if allowed == now:
+            return []
+        falls = now is not None and allowed < now
+        return self._set(gtin, allowed, wave, "fall" if falls else "proven" if labelled else "unbound", at)
+
+    def force(self, gtin: str, price: int, wave: str, at: datetime) -> list[m.Message]:
+        """Charge the wanted price by a person's order, whatever labels show."""
+        return [] if self.charge(gtin) == price else self._set(gtin, price, wave, "forced", at)
+
+    def _set(self, gtin: str, price: int | None, wave: str | None, reason: Reason, at: datetime) -> list[m.Message]:
+        forced = reason == "forced"
+        self._charges[gtin] = KeptCharge(price, wave, forced)
+        currency = None if price is None else self._currency
+        fact = m.PriceCharged(
+            at=at,
+            source=m.GATEWAY,
+            cause=wave,
+            gtin=gtin,
+            price_minor=price,
+            currency=currency,
+            wave=wave,
+            reason=reason,
+        )
+        note = ChargeKept(
+            at=at,
+            source=m.GATEWAY,
+            gtin=gtin,
+            price_minor=price,
+            currency=currency,
+            wave=wave,
+            forced=forced,
+        )
+        return [fact, note]
