@@ -19,7 +19,7 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 BROKER = """
 listener {port} 127.0.0.1
 allow_anonymous true
-persistence false
+persistence {persistence}
 max_queued_messages 0
 max_inflight_messages 0
 set_tcp_nodelay true
@@ -87,9 +87,12 @@ def process(*arguments: str | Path, log: Path) -> Iterator[subprocess.Popen[byte
 
 
 @contextlib.contextmanager
-def broker(folder: Path, port: int, extra: str = "") -> Iterator[subprocess.Popen[bytes]]:
+def broker(folder: Path, port: int, extra: str = "", *, remembers: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Mosquitto; one that `remembers` keeps its sessions when it ends, for the next in the same folder."""
     folder.mkdir(exist_ok=True)
-    (folder / "mosquitto.conf").write_text(BROKER.format(port=port) + extra)
+    where = f"persistence_location {folder}/\nuser root\n" if remembers else ""
+    text = BROKER.format(port=port, persistence="true" if remembers else "false")
+    (folder / "mosquitto.conf").write_text(text + where + extra)
     with process(MOSQUITTO, "-c", folder / "mosquitto.conf", log=folder / "log") as running:
         until(lambda: listens(port), "for Mosquitto")
         yield running

@@ -29,10 +29,10 @@ def publish(topic: bytes, number: int, payload: bytes) -> bytes:
     return b"\x32" + length(len(topic) + 2 + len(payload)) + topic + mid + payload
 
 
-def connect(port: int, client_id: str) -> socket.socket:
+def connect(port: int, client_id: str, *, clean: bool = True) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port), 5)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    body = b"\x00\x04MQTT\x04\x02\x00\x00" + text(client_id)
+    body = b"\x00\x04MQTT\x04" + (b"\x02" if clean else b"\x00") + b"\x00\x00" + text(client_id)
     sock.sendall(b"\x10" + length(len(body)) + body)
     answer = sock.recv(4)
     if answer[:1] != bytes([CONNACK]) or answer[3] != 0:

@@ -77,13 +77,16 @@ def steadily(ports: Ports, gateway: shop.Gateway, rate: int, seconds: float) -> 
 def away(folder: Path) -> None:
     """Head office's broker is away while 12 000 events come, then returns."""
     ports = Ports(shop.free_port(), shop.free_port())
+    with shop.broker(folder / "hq", ports.hq, remembers=True):
+        finish(shop.counter(ports.hq, shop.UP, 0, PATIENCE_S))
     with shop.broker(folder / "devices", ports.devices), shop.gateway(folder / "away", *ports) as gateway:
         fresh = gateway.peak_mib()
         sending = shop.sensors(ports.devices, AWAY_EVENTS, 1, 2000)
         shop.until(lambda: gateway.kept() >= AWAY_EVENTS, "for the commits", PATIENCE_S)
         waiting = gateway.peak_mib()
-        with shop.broker(folder / "hq", ports.hq):
-            counting, back = shop.counter(ports.hq, shop.UP, AWAY_EVENTS, PATIENCE_S), time.time()
+        with shop.broker(folder / "hq", ports.hq, remembers=True):
+            back = time.time()
+            counting = shop.counter(ports.hq, shop.UP, AWAY_EVENTS, PATIENCE_S)
             counted = shop.said(counting)
             finish(sending, counting)
             check(counted, AWAY_EVENTS)
