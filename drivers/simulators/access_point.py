@@ -8,6 +8,7 @@ for a radio. Where to look next: `_ap_delivery.py` (the traps), `_ap_tag.py` (th
 
 import argparse
 import asyncio
+import dataclasses
 import hashlib
 import sys
 from collections.abc import Callable, Mapping
@@ -196,6 +197,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="same seed, same tags and same luck (default 0)")
     parser.add_argument("--faults", type=Path, metavar="FILE", help='JSON: [{"at_s": 9, "fault": "reboot_ap"}, ...]')
     parser.add_argument("--tags", type=int, default=10, help="number of tags (default 10)")
+    parser.add_argument(
+        "--types", metavar="HEX,HEX", help="their hardware types in turn, such as 21,21,01 (default: mixed)"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -204,6 +208,9 @@ def main(args: argparse.Namespace) -> int:
 
     try:
         config = ApConfig(tags=args.tags, seed=args.seed, speed=args.speed)
+        if args.types:
+            types = tuple(int(kind, 16) for kind in args.types.split(","))
+            config = dataclasses.replace(config, types=types)
         _check_ports(args.port, args.truth_port or 0)
         asyncio.run(serve(config, args.port, args.truth_port, args.speed, args.faults))
     except ValueError as error:

@@ -79,7 +79,7 @@ class Script:
     def scenes(self) -> Iterator[str]:
         """Yield the titles of what comes, for ever."""
         while True:
-            yield from ("rise", "fall", "bad lines", "later", "cancel")
+            yield from ("rise", "fall", "later", "cancel", "bad lines")
 
     def scene(self, title: str, now: datetime) -> Scene:
         """Return the next wave of this kind."""

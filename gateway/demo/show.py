@@ -28,7 +28,7 @@ from gateway.hq.line import Broker, listen, send
 from gateway.hq.wire import down, parse_batch, stream_of, up
 
 STORE = "demo"
-PACE_S = 5.0  # between two waves: long enough to read, short enough to overlap
+PACE_S = 4.0  # between two waves: long enough to read, short enough to overlap
 TRUTH_EVERY_S = 0.2
 SETTLE_S = 60.0  # after the last wave
 FLUSH_S = 5.0
@@ -95,7 +95,7 @@ class Play:
                 await send(link, down(STORE, what), [body])
             await self._settled(lambda: {"products", "bindings"} <= self._view.masters, SETTLE_S)
             await self._send(link, self._view.script.opening(datetime.now(UTC)))
-            await self._settled(lambda: not self._view.unfinished() or self._curtain.is_set(), SETTLE_S)
+            await self._settled(lambda: self._is_mostly_shown() or self._curtain.is_set(), SETTLE_S)
             proofs = group.create_task(self._show_proofs(), name="proofs")
             for title in self._view.script.scenes():
                 if self._is_late() or await self._settled(self._curtain.is_set, PACE_S):
@@ -104,6 +104,11 @@ class Play:
             await self._settled(self._all_is_well, SETTLE_S)
             await self._see_truth()
             proofs.cancel()
+
+    def _is_mostly_shown(self) -> bool:
+        """Say whether the opening prices can be seen: the slow labels with colour need not hold up the play."""
+        wave = self._view.progress.waves[next(iter(self._view.scenes))]
+        return wave.labels > 0 and wave.shown >= 0.9 * wave.labels
 
     def _is_late(self) -> bool:
         """Say whether to stop: the last quarter of the time is left for the labels to catch up."""

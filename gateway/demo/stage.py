@@ -25,6 +25,8 @@ from gateway.errors import LinkDown
 READY_S = 30.0  # a slow machine needs 10
 STOP_S = 10.0
 COMMAND = (sys.executable, "-m", "gateway.cli")
+# 2.9 inch, small and big ones in black and white, which draw in 5 s; one in 25 has a colour, takes 30 s and straggles.
+PANELS = ("21",) * 7 + ("5A",) * 3 + ("F0",) * 2 + ("21",) * 7 + ("5A",) * 2 + ("F3",) * 3 + ("01",)
 TAIL = 20  # lines of a dead child's log that are shown
 
 
@@ -110,7 +112,16 @@ async def stage(labels: int, speed: float) -> AsyncIterator[Stage]:
         for number, (name, ap_port) in enumerate(ports.items(), 1):
             truth_port = free_port()
             words = ["simulate", "access-point", "--port", str(ap_port), "--truth-port", str(truth_port)]
-            words += ["--tags", str(labels), "--speed", f"{speed:g}", "--seed", str(number)]
+            words += [
+                "--types",
+                ",".join(PANELS),
+                "--tags",
+                str(labels),
+                "--speed",
+                f"{speed:g}",
+                "--seed",
+                str(number),
+            ]
             children.append(await start(stack, folder, name, words))
             truths[name] = f"http://127.0.0.1:{truth_port}/truth"
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_S)))
