@@ -292,11 +292,13 @@ def _error_line(line: str) -> list[Event]:
     return [Rebooting()] if line == "REBOOTING" else []
 
 
-@lru_cache(maxsize=512)  # the same text comes with every record of a tag
 def _content_file(config: object) -> str:
     """Return `filename` of the content configuration, "" when there is none (a foreign text is no fault of the tag)."""
-    if not isinstance(config, str) or not config.startswith("{") or len(config) > TEXT_CAP:
-        return ""
+    return _file_name(config) if isinstance(config, str) and config.startswith("{") else ""
+
+
+@lru_cache(maxsize=512)  # the same text comes with every record of a tag
+def _file_name(config: str) -> str:
     try:
         name = json.loads(config).get("filename")
     except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from drivers.simulators.access_point import AccessPoint, ApDown
+from drivers.simulators.access_point import AccessPoint, ApDown, Response
 from gateway.errors import LinkDown
 
 Result = TypeVar("Result")
@@ -116,6 +116,7 @@ class InProcessLink:
 
     `lose`: chance that a request, or its answer, gets lost. `delay_s`: range of one way. `garble`: what becomes of a
     text of the event stream (split, cut, doubled). `cut`: chance that an answer arrives cut short. `down`: no network.
+    `late_upload_s`: uploads arrive so late, also when the driver has given them up, and are not answered.
     """
 
     ap: AccessPoint
@@ -126,6 +127,7 @@ class InProcessLink:
     delay_s: tuple[float, float] = (0.002, 0.002)
     garble: Callable[[str], list[str]] | None = None
     down: bool = False
+    late_upload_s: float = 0.0
     requests: list[tuple[str, str]] = field(default_factory=list)
 
     async def request(
@@ -140,9 +142,10 @@ class InProcessLink:
 
     async def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
         await self._way()
-        self.air.catch_up()
-        answer = self.ap.handle(method, path, headers, body)
-        self.air.arm()
+        if self.late_upload_s and path == "/imgupload":
+            asyncio.get_running_loop().call_later(self.late_upload_s, self._handle, method, path, headers, body)
+            await _for_ever()
+        answer = self._handle(method, path, headers, body)
         if answer.fate == "refused":
             raise LinkDown(f"{method} {path}: connection refused")
         if answer.fate == "lost":
@@ -153,6 +156,13 @@ class InProcessLink:
         if self.cut and self.rng.random() < self.cut:
             raise LinkDown(f"{method} {path}: answer cut short")
         return answer.status, answer.body
+
+    def _handle(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Response:
+        self.air.catch_up()
+        try:
+            return self.ap.handle(method, path, headers, body)
+        finally:
+            self.air.arm()
 
     async def _way(self) -> None:
         await asyncio.sleep(self._one_way_s())

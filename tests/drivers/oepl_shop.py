@@ -30,7 +30,8 @@ class Shop:
         self.faces: dict[tuple[str, int], Face] = {}
         self.glass: list[tuple[float, str, str | None]] = []
         self.late: list[str] = []
-        self.hold: asyncio.Event | None = None
+        self.hold: asyncio.Event | None = None  # keep facts from the disk
+        self.slow_return: asyncio.Event | None = None  # they are on the disk, but `emit` has not returned
         services = Services(clock=self.clock, report=lambda *said: self.health.append(said))
         config = Config(id="ap-1", driver="label_oepl", url="http://127.0.0.1", **settings)
         self.driver = Driver(config, services, self.link)
@@ -40,6 +41,8 @@ class Shop:
         if self.hold is not None:
             await self.hold.wait()
         self.messages += messages
+        if self.slow_return is not None:
+            await self.slow_return.wait()
 
     def start(self) -> None:
         self._task = asyncio.create_task(self.driver.run(self.emit))

@@ -58,12 +58,13 @@ async def just_before_queueing(shop: Shop, act: Callable[[], None]) -> None:
 
 def test_t1_back_to_the_old_price_while_the_new_one_waits() -> None:
     async def test(shop: Shop) -> None:
-        await first_shown(shop)
+        first = await first_shown(shop)
         changed = await shop.show(2)
         await waiting(shop)
         back = await shop.show(3)
         assert isinstance(await shop.outcome(back), LabelShown)
         assert shop.shows(back)
+        assert shop.taken_back(first) == []  # it gave way to a newer wish, which is no loss of proof
         assert [(m.reason, m.outcome) for m in shop.terminal(changed) if isinstance(m, LabelFailed)] == [
             ("superseded", "unsettled")
         ]
@@ -323,6 +324,22 @@ def test_t10_an_upload_without_an_answer_is_believed_by_its_echo() -> None:
         assert isinstance(await shop.outcome(face), LabelShown)
         assert shop.link.requests.count(("POST", "/imgupload")) == 1
         assert shop.shows(face)
+
+    in_shop(test)
+
+
+def test_t10_an_upload_that_arrives_after_we_gave_it_up() -> None:
+    async def test(shop: Shop) -> None:
+        shop.link.late_upload_s = 25.0
+        found = await shop.outcome(await shop.show(1))
+        assert isinstance(found, LabelFailed)
+        assert (found.reason, found.outcome) == ("no_echo", "unsettled")
+        shop.link.late_upload_s = 0.0
+        face = await shop.show(2)
+        assert isinstance(await shop.outcome(face), LabelShown)
+        await asyncio.sleep(600)
+        assert shop.shows(face)
+        assert shop.taken_back(face) == []
 
     in_shop(test)
 

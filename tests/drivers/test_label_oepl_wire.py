@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers._oepl_body import form_body, upload_body
+from drivers._oepl_calls import Calls
 from drivers._oepl_wire import (
     BlockRequest,
     FileMissing,
@@ -166,6 +168,35 @@ def test_any_page_is_read_or_refused(body: bytes) -> None:
 def test_a_page_with_a_continuation() -> None:
     records, following, bad = read_page(json.dumps({"tags": [RECORD], "continu": 10}).encode())
     assert ([found.label for found in records], following, bad) == ([MAC], 10, [])
+
+
+class Pages:
+    """A link whose list has these pages, by position."""
+
+    def __init__(self, following: dict[int, int]) -> None:
+        self.following = following
+        self.asked: list[int] = []
+
+    async def request(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes, deadline_s: float
+    ) -> tuple[int, bytes]:
+        del method, headers, body, deadline_s
+        self.asked.append(int(path.partition("pos=")[2]))
+        page = {"tags": [RECORD], "continu": self.following[self.asked[-1]]}
+        return 200, json.dumps(page).encode()
+
+    def listen(self) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("following", "asked"), [({0: 10, 10: 10}, [0, 10]), ({0: 200, 200: 4}, [0, 200]), ({0: 250, 250: 260}, [0, 250])]
+)
+async def test_a_list_that_runs_in_circles_is_left(following: dict[int, int], asked: list[int]) -> None:
+    pages = Pages(following)
+    records, _ = await Calls(pages, 1.0).records()
+    assert pages.asked == asked
+    assert [found.label for found in records] == [MAC]
 
 
 def test_the_error_page_is_refused() -> None:
