@@ -1,5 +1,6 @@
 """The wheel: built as a release would be, put into an empty environment, and run there, away from the checkout."""
 
+import json
 import os
 import subprocess
 import sys
@@ -79,6 +80,17 @@ def test_the_contract_is_printed(installed: Path, tmp_path: Path) -> None:
     printed = run(installed, tmp_path, "contract")
     assert printed.returncode == 0, printed.stderr
     assert printed.stdout.startswith("asyncapi: 3.0.0")
+
+
+def test_the_demo_runs_from_the_wheel_and_every_promise_holds(installed: Path, tmp_path: Path) -> None:
+    played = run(installed, tmp_path, "demo", "--seconds", "24", "--labels", "8", "--json", timeout_s=180)
+    assert played.returncode == 0, played.stdout + played.stderr
+    figures = json.loads(played.stdout)
+    assert (figures["ok"], figures["broken"]) == (True, [])
+    assert figures["labels"] == 16
+    assert figures["labels_changed"] >= 16
+    assert figures["waves_converged"] >= 1
+    assert (figures["overcharged"], figures["missing_events"], figures["wrong_labels"]) == (0, 0, 0)
 
 
 def test_no_library_has_a_package_of_our_names() -> None:

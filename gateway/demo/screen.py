@@ -100,9 +100,9 @@ def _promise(view: View) -> Text:
     streams = view.ledger.report()
     events = sum(row["events"] for row in streams)
     missing = sum(last - first + 1 for row in streams for first, last in row["gaps"])
-    text = Text("charged more than shown: ")
+    text = Text("charged more than shown: ", no_wrap=True, overflow="ellipsis")
     text.append(f"{harm} times", style="bold red" if harm else "bold green")
-    text.append(f"   labels to change: {wrong}   events: {events}, missing: ")
+    text.append(f"   labels to change: {wrong}   events: {events}, missing ")
     text.append(str(missing), style="red" if missing else "green")
     return text
 
