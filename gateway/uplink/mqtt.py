@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -92,29 +92,30 @@ class Uplink:
         """Serve one link to its end, and return why it ended."""
         try:
             async with MqttLink(self._options(url)) as link:
-                await self._serve(link)
+                return await self._serve(link)
         except GatewayError as error:
             return error
-        except ExceptionGroup as group:
-            ours, bugs = group.split(GatewayError)
-            if bugs is not None or ours is None:
-                raise
-            failures = _leaves(ours)
-            return next((error for error in failures if isinstance(error, ConfigError)), failures[0])
-        return LinkDown(f"{url}: the link ended")
 
-    async def _serve(self, link: MqttLink) -> None:
+    async def _serve(self, link: MqttLink) -> GatewayError:
         link.publish(self._topics.up("status"), self._status("online", "connected"), retain=True)
+        # No TaskGroup: when a task fails at the moment of our own cancellation, it tells only of the failure.
+        tasks = (
+            asyncio.create_task(self.publisher.serve(link), name="hq-publisher"),
+            asyncio.create_task(self._orders.serve(link), name="hq-orders"),
+            asyncio.create_task(self._heartbeat(link), name="hq-heartbeat"),
+        )
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self.publisher.serve(link), name="hq-publisher")
-                group.create_task(self._orders.serve(link), name="hq-orders")
-                group.create_task(self._heartbeat(link), name="hq-heartbeat")
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             with suppress(TimeoutError, GatewayError):
                 async with asyncio.timeout(GOODBYE_S):
                     await link.publish(self._topics.up("status"), self._status("offline", "stopped"), retain=True)
             raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        return _worst(ends)
 
     async def _heartbeat(self, link: MqttLink) -> None:
         version = "5" if link.protocol == 5 else "3.1.1"
@@ -167,8 +168,10 @@ def _slower(failure: GatewayError) -> float:
     return 0.0 if isinstance(failure, LinkDown) else PERSON_S
 
 
-def _leaves(group: ExceptionGroup[GatewayError]) -> list[GatewayError]:
-    found: list[GatewayError] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, ExceptionGroup) else [error]
-    return found
+def _worst(ends: Sequence[BaseException | None]) -> GatewayError:
+    """Return what a person must hear of; anything that is not ours is a bug and is raised."""
+    failures = [end for end in ends if isinstance(end, BaseException) and not isinstance(end, asyncio.CancelledError)]
+    ours = [failure for failure in failures if isinstance(failure, GatewayError)]
+    if bugs := [failure for failure in failures if not isinstance(failure, GatewayError)]:
+        raise bugs[0]
+    return next((failure for failure in ours if isinstance(failure, ConfigError)), ours[0])

@@ -110,6 +110,8 @@ class Publisher:
         try:
             while True:
                 await self._fill(link)
+                if await self._settle():
+                    continue
                 if appended.done():
                     appended.result()
                     appended = asyncio.ensure_future(self._outbox.wait_appended())
@@ -117,7 +119,6 @@ class Publisher:
                         lane.dry = False
                 else:
                     await self._wait(link, appended, fresh=self.published == before)
-                    await self._settle()
         finally:
             appended.cancel()
 
@@ -173,8 +174,9 @@ class Publisher:
             link.drop(f"no PUBACK for {patience_s:g} s")
             raise LinkDown(f"the broker is connected but acknowledged nothing for {patience_s:g} s")
 
-    async def _settle(self) -> None:
-        """Free the contiguous prefix that the broker has taken; act on what it refused."""
+    async def _settle(self) -> bool:
+        """Free the contiguous prefix that the broker has taken; act on what it refused. Tell whether there was any."""
+        before = self._in_flight()
         for lane in self._lanes:
             freed = lane.freed
             while lane.in_flight and lane.in_flight[0].done.done():
@@ -191,6 +193,10 @@ class Publisher:
                 lane.freed = batch.last
             if lane.freed > freed:
                 self._outbox.free(lane.stream, lane.freed)
+        if self._in_flight() == before:
+            return False
+        self._progress_at = asyncio.get_running_loop().time()
+        return True
 
     async def _refused_as_too_large(self, lane: _Lane, batch: _Batch, reason: str) -> None:
         """Send its events one at a time, to find the one; what was in flight behind it goes again, after it."""

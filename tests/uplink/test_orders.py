@@ -18,7 +18,7 @@ from gateway.messages import (
     Request,
     WaveRejected,
 )
-from gateway.uplink.orders import Arrival, Parsed, parse_order, too_large
+from gateway.uplink.orders import Arrival, Parsed, parse_order, refuse_whole
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ARRIVAL = Arrival(NOW, "hq", NOW)
@@ -161,7 +161,7 @@ def test_a_bad_master_order_is_refused_whole():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_too_large_to_keep_is_refused(kind: str):
-    parsed = too_large(kind, 99_999_999, ARRIVAL)
+    parsed = refuse_whole(kind, "99999999 bytes", ARRIVAL)
     assert len(parsed.commands + parsed.facts) == 1
     assert parsed.refusal is not None
 
