@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from gateway.errors import StoreError
 from gateway.health import RENEW_S, HealthBoard
 from gateway.messages import DeviceState, Fact, Reading
-from tests.virtual_time import FakeClock, run_virtual
+from tests.jumping_time import FakeClock, run_virtual
 
 
 class Sink:

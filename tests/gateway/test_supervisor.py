@@ -9,7 +9,7 @@ from gateway.errors import BadFrame, ConfigError, GatewayError, LinkDown, StoreE
 from gateway.health import HealthBoard
 from gateway.messages import AlarmCleared, AlarmRaised, Fact, LabelSeen, Reading
 from gateway.supervisor import FIRST_WAIT_S, LONGEST_WAIT_S, STOP_S, Bug, Supervisor, verdict
-from tests.virtual_time import FakeClock, run_virtual
+from tests.jumping_time import FakeClock, run_virtual
 
 Play = Callable[["Actor"], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from gateway.errors import StoreError
 from gateway.messages import Fact, GatewayHealth, Reading
 from gateway.vitals import Backlog, Vitals, disk_free_mib, rss_mib
-from tests.virtual_time import FakeClock, run_virtual
+from tests.jumping_time import FakeClock, run_virtual
 
 
 async def some_backlog() -> Backlog:
