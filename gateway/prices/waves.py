@@ -21,8 +21,8 @@ YEARS = range(2000, 2100)
 _HEAD = tuple(Wave.model_fields)
 
 
-class _Part(Wave):
-    """A part as it travels."""
+class PartBody(Wave):
+    """A part of a price wave as it travels; `lines` may be sent in several parts, in any order."""
 
     part: int = 1
     lines: tuple[PriceLine, ...] = ()
@@ -42,7 +42,7 @@ class _Named(Order):
     id: str
 
 
-_PART = TypeAdapter(_Part)
+_PART = TypeAdapter(PartBody)
 _LOOSE = TypeAdapter(_LooseLines)
 _LINE = TypeAdapter(PriceLine)
 _NAMED = TypeAdapter(_Named)
@@ -65,7 +65,7 @@ def parse_part(payload: bytes, *, at: datetime, source: str, trusted_now: dateti
     if len(payload) > MAX_BYTES:
         return _rejected(None, f"{len(payload)} bytes; send parts of at most {MAX_BYTES}", at, source)
     try:
-        body: _Part | _LooseLines = _PART.validate_json(payload)
+        body: PartBody | _LooseLines = _PART.validate_json(payload)
     except ValidationError:
         try:
             body = _LOOSE.validate_json(payload)

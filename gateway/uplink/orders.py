@@ -55,25 +55,33 @@ class Parsed(NamedTuple):
     refusal: str | None
 
 
-class _Products(Order):
+class ProductsBody(Order):
+    """Master data of products; `full` = all others are removed."""
+
     sequence: int = Field(ge=0, le=MAX_SEQUENCE)
     full: bool = False
     products: tuple[Any, ...]
 
 
-class _Bindings(Order):
+class BindingsBody(Order):
+    """Which label stands for which product; `full` = all other labels are unbound."""
+
     sequence: int = Field(ge=0, le=MAX_SEQUENCE)
     full: bool = False
     bindings: tuple[Any, ...]
 
 
-class _Planogram(Order):
+class PlanogramBody(Order):
+    """Places on shelves; `full` = all others are removed."""
+
     sequence: int = Field(ge=0, le=MAX_SEQUENCE)
     full: bool = False
     facings: tuple[Any, ...]
 
 
-class _Request(Order):
+class CommandBody(Order):
+    """A command; its name is the last part of the topic."""
+
     id: str = Field(min_length=1, max_length=120)
     issued_at: AwareDatetime
     issuer: str = Field(min_length=1, max_length=120)
@@ -107,14 +115,22 @@ def _with_label(item: object) -> object:
 _BY_TOPIC: dict[str, _Sort] = {
     sort.kind: sort
     for sort in (
-        _Sort("products", TypeAdapter(_Products), "products", TypeAdapter(Product), "gtin", ProductsUpdate, _plain),
+        _Sort("products", TypeAdapter(ProductsBody), "products", TypeAdapter(Product), "gtin", ProductsUpdate, _plain),
         _Sort(
-            "bindings", TypeAdapter(_Bindings), "bindings", TypeAdapter(Binding), "label", BindingsUpdate, _with_label
+            "bindings",
+            TypeAdapter(BindingsBody),
+            "bindings",
+            TypeAdapter(Binding),
+            "label",
+            BindingsUpdate,
+            _with_label,
         ),
-        _Sort("planogram", TypeAdapter(_Planogram), "facings", TypeAdapter(Facing), "facing", PlanogramUpdate, _plain),
+        _Sort(
+            "planogram", TypeAdapter(PlanogramBody), "facings", TypeAdapter(Facing), "facing", PlanogramUpdate, _plain
+        ),
     )
 }
-_REQUEST = TypeAdapter(_Request)
+_REQUEST = TypeAdapter(CommandBody)
 
 
 def parse_order(kind: str, payload: bytes, arrival: Arrival) -> Parsed:
@@ -154,7 +170,7 @@ def _request(name: str, payload: bytes, arrival: Arrival) -> Parsed:
     if len(payload) > MAX_COMMAND_BYTES:
         return refused_command(None, name, f"{len(payload)} bytes, at most {MAX_COMMAND_BYTES}", arrival)
     try:
-        body: _Request = _REQUEST.validate_json(payload)
+        body: CommandBody = _REQUEST.validate_json(payload)
     except ValidationError as error:
         return refused_command(wave_id(payload), name, explain(error), arrival)
     if not (body.id.isprintable() and body.issuer.isprintable()):
