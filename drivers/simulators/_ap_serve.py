@@ -90,25 +90,22 @@ class Served:
 
 async def _carry(socket: web.WebSocketResponse, frames: asyncio.Queue[str | None]) -> None:
     """Send frames until either side ends. What the client says is read and forgotten."""
+    sending = asyncio.create_task(_send(socket, frames), name="access point: writes a WebSocket")
     reading = asyncio.create_task(_drain(socket), name="access point: reads a WebSocket")
     try:
-        while not reading.done():
-            taking = asyncio.ensure_future(frames.get())
-            await asyncio.wait({reading, taking}, return_when=asyncio.FIRST_COMPLETED)
-            if not taking.done():
-                taking.cancel()
-                break
-            frame = taking.result()
-            if frame is None:
-                await socket.close()
-                break
-            await socket.send_str(frame)
-    except ConnectionError:
-        pass  # the client is gone: nobody to tell
+        await asyncio.wait({sending, reading}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        reading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reading
+        for task in (sending, reading):
+            task.cancel()
+        await asyncio.gather(sending, reading, return_exceptions=True)
+
+
+async def _send(socket: web.WebSocketResponse, frames: asyncio.Queue[str | None]) -> None:
+    """Write until the access point hangs up; a client that went away is no news."""
+    with contextlib.suppress(ConnectionError):
+        while (frame := await frames.get()) is not None:
+            await socket.send_str(frame)
+        await socket.close()
 
 
 async def _drain(socket: web.WebSocketResponse) -> None:

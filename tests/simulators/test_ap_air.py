@@ -225,3 +225,52 @@ def test_idle_hours_are_cheap(shop):
         s.ap.run_until(s.ap.next_event_at())
         count += 1
     assert count < 20 * 30
+
+
+def test_a_second_item_follows_five_seconds_after_the_first(shop):
+    s = shop(types=SMALL)
+    s.upload(1)
+    s.run(1.5)
+    s.upload(2)
+    s.run(1.5)
+    s.until(lambda: s.record()["updatecount"] == 1)
+    first_s = s.ap.now
+    s.until(lambda: s.record()["updatecount"] == 2)
+    assert 5 < s.ap.now - first_s < 25  # drawing, then the five seconds that it was told
+
+
+def test_a_watchdog_reset_forgets_which_picture_it_holds(shop):
+    s = shop(types=SMALL)
+    s.put(1)
+    s.ap.faults.reboot_tag(s.mac, watchdog=True)
+    s.run(10)
+    s.frames.clear()
+    s.upload(1)
+    s.until(lambda: s.record()["updatecount"] == 2)
+    assert s.told("upload")  # downloaded anew
+
+
+def test_pictures_that_wait_die_with_the_box(shop):
+    s = shop(types=SMALL)
+    s.put(1)
+    s.upload(2)
+    s.run(1.5)
+    s.upload(3)
+    names = set(s.ap.box.files)
+    assert {name.rpartition(".")[2] for name in names} == {"raw", "pending", "jpg"}
+    s.ap.faults.reboot_ap(crash=True)
+    assert set(s.ap.box.files) == {f"/current/{s.mac}.raw"}
+
+
+def test_a_boot_while_something_is_pending_keeps_the_hash(shop):
+    s = shop(types=SMALL)
+    s.put(1)
+    known = s.record()["hash"]
+    s.upload(2)
+    s.run(1.5)
+    s.ap.faults.silence_tag(s.mac)
+    s.ap.faults.reboot_tag(s.mac)
+    s.ap.faults.silence_tag(s.mac, silent=False)
+    s.until(lambda: 0xFC in [tags[0]["wakeupReason"] for tags in s.told("tags")])
+    assert s.record()["hash"] == known
+    s.until(lambda: s.shows(2))
