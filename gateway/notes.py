@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from gateway.messages import Command, Currency, Gtin, Label, PriceLine, PriceMinor, PricePart, Product, Wave
+from gateway.messages import Command, Gtin, Label, PriceLine, PricePart, Product, Wave
 
 
 class WaveKept(Command):
@@ -59,16 +59,6 @@ class GlassKept(Command):
     revision: int
     doubted: bool
     entries: tuple[FaceRow, ...]
-
-
-class ChargeKept(Command):
-    """What the tills charge for a product."""
-
-    gtin: Gtin
-    price_minor: PriceMinor | None
-    currency: Currency | None
-    wave: str | None
-    forced: bool
 
 
 class FacesStaged(Command):

@@ -7,7 +7,7 @@ when a promotion expires or is cancelled the price before it comes back. Cancell
 
 import heapq
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from gateway.messages import PriceLine, Wave
@@ -24,11 +24,10 @@ class BookedWave:
     withdrawn_at: datetime | None = None
     announced: bool = False  # its instant has come and was told
     turned: bool = False  # the products were looked at since it came into force
+    immediate: bool = field(init=False)
 
-    @property
-    def immediate(self) -> bool:
-        """Tell whether it was meant for the moment of issue."""
-        return self.wave.effective_at <= self.wave.issued_at
+    def __post_init__(self) -> None:
+        self.immediate = self.wave.effective_at <= self.wave.issued_at
 
     def in_force(self, now: datetime) -> bool:
         """Tell whether its prices hold at this instant (were there no newer ones)."""

@@ -21,7 +21,7 @@ from gateway.prices.face_bars import code_128, ean_8, ean_13, gs1_128
 QR_QUIET = 4  # ISO/IEC 18004, 6.3.8: four modules on each side
 QR_MODULE_PX = 2  # below this a phone does not read it from the glass
 BARS_MIN_PX = 8  # lower bars cannot be hit with a scanner
-_KEPT = 16_384  # symbols of each kind in memory, a kilobyte for a QR code
+_KEPT = 8192  # symbols of each kind in memory, a kilobyte for a QR code
 _READ_AS = {
     "ean13": (zxingcpp.BarcodeFormat.EAN13, zxingcpp.BarcodeFormat.UPCA),
     "ean8": (zxingcpp.BarcodeFormat.EAN8,),

@@ -5,7 +5,7 @@ Not here: which font (`face_fonts.py`), line breaks and fitting (`face_text.py`)
 """
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw
 
@@ -16,9 +16,12 @@ _EMBOLDEN_FROM_PX = 18  # smaller, the strokes of a Chinese character would run 
 
 
 class Glyph(NamedTuple):
-    """Ink of one character (mode "1"): its edges from the pen on the baseline; `advance` moves the pen."""
+    """Ink of one character: its edges from the pen on the baseline; `advance` moves the pen.
 
-    image: Image.Image
+    `ink` is the store of a mode "1" image: Pillow's public `paste` takes five times as long to check its arguments.
+    """
+
+    ink: Any
     left: int
     top: int
     right: int
@@ -74,19 +77,24 @@ def _draw(char: str, role: str, size_px: int, language: str) -> Glyph:
 
 def _cut(image: Image.Image, left: int, top: int, advance: int) -> Glyph:
     ink = image.getbbox() or (0, 0, 1, 1)
-    return Glyph(image.crop(ink), left + ink[0], top + ink[1], left + ink[2], top + ink[3], advance)
+    return Glyph(image.crop(ink).im, left + ink[0], top + ink[1], left + ink[2], top + ink[3], advance)
 
 
 def put_line(on: Image.Image, text: str, pen: int, baseline: int, color: int, of: Glyphs) -> None:
     """Draw one line of text from the pen's start."""
-    target = on.im  # the image's own store: the public `paste` checks its arguments for five times as long
+    paste = on.im.paste
     for char in text:
-        image, left, top, right, bottom, advance = of[char]
-        target.paste(color, (pen + left, baseline + top, pen + right, baseline + bottom), image.im)
+        ink, left, top, right, bottom, advance = of[char]
+        paste(color, (pen + left, baseline + top, pen + right, baseline + bottom), ink)
         pen += advance
 
 
-@lru_cache(maxsize=4096)
+def put(on: Image.Image, glyph: Glyph, x: int, y: int, color: int) -> None:
+    """Draw one picture with its upper left corner at x, y."""
+    on.im.paste(color, (x, y, x + glyph.width, y + glyph.height), glyph.ink)
+
+
+@lru_cache(maxsize=1024)
 def picture(text: str, role: str, size_px: int, language: str) -> Glyph:
     """Return a short text as one picture, cut to its ink: for prices."""
     of = glyphs(role, size_px, language)

@@ -11,7 +11,7 @@ from PIL import Image
 from gateway.errors import Refused
 from gateway.prices.face_codes import Symbol, label_bars, link_qr, product_bars, shown_digits
 from gateway.prices.face_content import Content, Panel, Style
-from gateway.prices.face_glyphs import glyphs, put_line
+from gateway.prices.face_glyphs import glyphs, put, put_line
 from gateway.prices.face_money import words, write_money
 from gateway.prices.face_price import lay_price
 from gateway.prices.face_templates import Element
@@ -122,8 +122,7 @@ def _paint_price(canvas: Canvas, element: Element, content: Content) -> None:
     top_gap = min(part.y for part in parts)
     lift = {"top": top_gap, "bottom": -spare}.get(element.valign, (top_gap - spare) // 2)
     for part in parts:
-        at = (left + pad + part.x, top + pad + part.y - lift)
-        canvas.image.paste(ink, at, part.glyph.image)
+        put(canvas.image, part.glyph, left + pad + part.x, top + pad + part.y - lift, ink)
 
 
 def _paint_text(canvas: Canvas, element: Element, text: str) -> None:

@@ -25,7 +25,7 @@ class Placed(NamedTuple):
     y: int
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def lay_price(minor: int, style: Style, width: int, height: int, largest_px: int, align: str) -> tuple[Placed, ...]:
     """Return the parts of a price inside a box. Raises Refused when it cannot stand there whole and legible."""
     whole, part = split_money(minor, style)

@@ -56,7 +56,7 @@ def clean(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text)[:_MAX_CHARS].translate(_DRAWABLE).split())
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=8192)
 def fit(text: str, role: str, sizes: tuple[int, int], box: tuple[int, int, int], language: str) -> Lines:
     """Return cleaned text in the largest of `sizes` (largest, smallest) at which it fits `box` (width, height, lines).
 

@@ -71,7 +71,8 @@ class Shelf:
 
     def lowest(self, gtin: str) -> int | None:
         """Return the lowest price of the product that any glass may show."""
-        return switch.lowest_shown(self._glass[label].prices(gtin) for label in self._showing.get(gtin, ()))
+        showing = self._showing.get(gtin)
+        return switch.lowest_shown([self._glass[label].prices(gtin) for label in showing]) if showing else None
 
     def mark(self, label: str) -> None:
         """Let somebody look at the wish of this label."""

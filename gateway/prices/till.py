@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 
 from gateway import messages as m
-from gateway.notes import ChargeKept, KeptCharge
+from gateway.notes import KeptCharge
 from gateway.prices import switch
 
 Reason = Literal["fall", "proven", "forced", "unbound"]
@@ -53,26 +53,17 @@ class Till:
         return [] if self.charge(gtin) == price else self._set(gtin, price, wave, "forced", at)
 
     def _set(self, gtin: str, price: int | None, wave: str | None, reason: Reason, at: datetime) -> list[m.Message]:
-        forced = reason == "forced"
-        self._charges[gtin] = KeptCharge(price, wave, forced)
+        self._charges[gtin] = KeptCharge(price, wave, reason == "forced")
         currency = None if price is None else self._currency
-        fact = m.PriceCharged(
-            at=at,
-            source=m.GATEWAY,
-            cause=wave,
-            gtin=gtin,
-            price_minor=price,
-            currency=currency,
-            wave=wave,
-            reason=reason,
-        )
-        note = ChargeKept(
-            at=at,
-            source=m.GATEWAY,
-            gtin=gtin,
-            price_minor=price,
-            currency=currency,
-            wave=wave,
-            forced=forced,
-        )
-        return [fact, note]
+        return [
+            m.PriceCharged(
+                at=at,
+                source=m.GATEWAY,
+                cause=wave,
+                gtin=gtin,
+                price_minor=price,
+                currency=currency,
+                wave=wave,
+                reason=reason,
+            )
+        ]

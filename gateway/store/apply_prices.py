@@ -130,8 +130,8 @@ def _keep_glass(db: sqlite3.Connection, glasses: list[notes.GlassKept]) -> None:
     db.executemany("INSERT OR REPLACE INTO glass VALUES (?, ?, ?, ?)", rows)
 
 
-def _keep_charges(db: sqlite3.Connection, charges: list[notes.ChargeKept]) -> None:
-    rows = [(c.gtin, c.price_minor, c.wave, int(c.forced)) for c in charges]
+def _keep_charges(db: sqlite3.Connection, charges: list[m.PriceCharged]) -> None:
+    rows = [(c.gtin, c.price_minor, c.wave, int(c.reason == "forced")) for c in charges]
     db.executemany("INSERT OR REPLACE INTO charge VALUES (?, ?, ?, ?)", rows)
 
 
@@ -158,7 +158,7 @@ _KEEPERS: tuple[tuple[type, Callable[[sqlite3.Connection, list[Any]], None]], ..
     (m.BindingsUpdate, _keep_full_bindings),
     (notes.BindingKept, _keep_bindings),
     (notes.GlassKept, _keep_glass),
-    (notes.ChargeKept, _keep_charges),
+    (m.PriceCharged, _keep_charges),
     (m.PriceWanted, _keep_wanted),
     (m.Request, _keep_requests),
 )
