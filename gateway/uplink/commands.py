@@ -9,13 +9,14 @@ import asyncio
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal, Protocol
 
 from drivers._mqtt import Incoming, MqttLink
 from gateway.errors import GatewayError, StoreError
-from gateway.messages import GATEWAY, Fact
-from gateway.uplink.orders import Arrival, Parsed, parse_order, refuse_whole
+from gateway.messages import GATEWAY, Fact, PricePart, Request, WaveRejected
+from gateway.uplink.orders import Arrival, Parsed, parse_order, refuse_whole, refused_command
 from gateway.uplink.publisher import Submit
 from gateway.uplink.topics import Topics
 
@@ -59,24 +60,24 @@ class Orders:
             log.warning("a message that is no order", extra={"topic": message.topic[:200]})
             link.ack(message)
             return
-        parsed = await self._parse(kind, message)
-        facts, refusal = await self._carry_out(kind, parsed)
+        now = self._clock.now()
+        arrival = Arrival(at=now, source=GATEWAY, trusted_now=None if self._clock.quality == "unknown" else now)
+        parsed = await self._parse(kind, message, arrival)
+        facts, refusal = await self._carry_out(kind, parsed, arrival)
         link.ack(message)
         if refusal is not None:
             log.warning("order refused", extra={"topic": message.topic[:200], "reason": refusal})
         if message.response_topic is not None:
             self._answer(link, message, facts, refusal)
 
-    async def _parse(self, kind: str, message: Incoming) -> Parsed:
-        now = self._clock.now()
-        arrival = Arrival(at=now, source=GATEWAY, trusted_now=None if self._clock.quality == "unknown" else now)
+    async def _parse(self, kind: str, message: Incoming, arrival: Arrival) -> Parsed:
         if message.oversize:
             return refuse_whole(kind, f"{message.size} bytes; send it in smaller parts", arrival)
         if len(message.payload) > INLINE_BYTES:
             return await asyncio.to_thread(parse_order, kind, message.payload, arrival)
         return parse_order(kind, message.payload, arrival)
 
-    async def _carry_out(self, kind: str, parsed: Parsed) -> tuple[Sequence[Fact], str | None]:
+    async def _carry_out(self, kind: str, parsed: Parsed, arrival: Arrival) -> tuple[Sequence[Fact], str | None]:
         """Return the facts that followed, and why the order was refused if it was."""
         while True:
             try:
@@ -85,6 +86,9 @@ class Orders:
                 log.warning("an order waits for the disk", extra={"kind": kind, "reason": str(error)})
                 await asyncio.sleep(self._retry_s)
             except GatewayError as error:
+                refused = _refuse(kind, parsed, str(error), arrival)
+                with suppress(GatewayError):  # said upstream if that is possible; the answer says it in any case
+                    return await self._submit(*refused.facts, *refused.commands), str(error)
                 return (), str(error)
 
     def _answer(self, link: MqttLink, message: Incoming, facts: Sequence[Fact], refusal: str | None) -> None:
@@ -100,6 +104,17 @@ class Orders:
             content_type="application/json",
             expiry_s=ANSWER_EXPIRY_S,
         )
+
+
+def _refuse(kind: str, parsed: Parsed, reason: str, arrival: Arrival) -> Parsed:
+    """Refuse an order that was well formed but could not be carried out, by its name."""
+    for command in parsed.commands:
+        if isinstance(command, PricePart):
+            rejected = WaveRejected(at=arrival.at, source=arrival.source, wave=command.wave.id, reason=reason)
+            return Parsed((rejected,), (), reason)
+        if isinstance(command, Request):
+            return refused_command(command.id, command.name, reason, arrival)
+    return refuse_whole(kind, reason, arrival)
 
 
 def answer_body(facts: Sequence[Fact], refusal: str | None) -> bytes:
