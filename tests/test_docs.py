@@ -1,14 +1,18 @@
 """What is documented is what is there: the written files are fresh, and nothing is left out of them."""
 
 import argparse
+import textwrap
 from pathlib import Path
 
 import pytest
 
+import drivers
 from gateway.cli import parser
 from gateway.config import SECTIONS
 from gateway.docs import END, START, driver_table, wanted, with_driver_table
+from gateway.driver import Services
 from gateway.driver_index import config_type, driver_names, load_driver
+from gateway.errors import BadFrame
 from gateway.messages import GatewayHealth, fact_types
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +58,19 @@ def test_every_driver_is_in_the_table_with_its_grade() -> None:
     for name in driver_names():
         assert f"| `{name}` |" in driver_table()
         assert "Grade: " in (load_driver(name).__doc__ or ""), f"{name}: say its grade in the docstring"
+
+
+def test_the_driver_that_contributing_shows_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    indented = text.partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "scale_acme.py").write_text(textwrap.dedent(indented), "utf-8")
+    monkeypatch.setattr(drivers, "__path__", [*drivers.__path__, str(tmp_path)])
+    module = load_driver("scale_acme")
+    config = module.Config(id="scale-1", driver="scale_acme", host="10.20.0.31")
+    assert module.Driver(config, Services(clock=None, report=None))  # type: ignore[arg-type]
+    assert module.decode(b"W 01250 g\n") == '{"grams": 1250}'
+    with pytest.raises(BadFrame, match="no weight"):
+        module.decode(b"E 01\n")
 
 
 def test_the_table_goes_between_the_markers_of_the_readme() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers._mqtt import MqttLink, MqttOptions
 from gateway.cli import main
 from tests.mosquitto import Mosquitto, free_port, until
 
@@ -43,8 +44,11 @@ def _answers(port: int) -> bool:
 async def test_it_names_what_answers_and_what_does_not(
     shop: tuple[Path, Mosquitto], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, _ = shop
-    assert await asyncio.to_thread(main, ["check", "--config", str(config)]) == 1
+    config, broker = shop
+    async with MqttLink(MqttOptions(broker.url, "aisled-demo-gw1")) as running:  # the gateway is at work meanwhile
+        assert await asyncio.to_thread(main, ["check", "--config", str(config)]) == 1
+        async with asyncio.timeout(10):
+            await running.publish("any", b"still signed in")
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["ok", "ok", "ok", "ok", "FAILED"]
     assert "the broker lets us in" in lines[2]
