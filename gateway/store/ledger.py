@@ -6,16 +6,17 @@ Not here: threads and retries (`writer.py`), asyncio (`store.py`), what waits an
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from sqlite_utils import Migrations
 
-from gateway.messages import Message
+from gateway.messages import Message, Stream
 from gateway.store.ceilings import Ceilings
 from gateway.store.outbox import Outbox
 from gateway.store.quota import Quota, enforce, shed
 from gateway.store.relief import Relief
+from gateway.store.schema import transaction
 
 SPARE_PAGES = 2048  # free pages kept for reuse; above this they go back to the file system in small steps
 VACUUM_PAGES = 256
@@ -53,17 +54,23 @@ class Ledger:
 
     def commit(self, messages: Sequence[Message]) -> None:
         """Keep all or nothing. Raises sqlite3.Error, OSError, or what a projection raises."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        self._all_or_nothing(lambda: self._write(messages))
+        self._relief.after_success()
+
+    def discard(self, stream: Stream, sequences: Sequence[int]) -> None:
+        """Let rows go that are damaged on the disk, and declare them."""
+        self._all_or_nothing(lambda: self.outbox.discard(stream, sequences))
+
+    def _all_or_nothing(self, write: Callable[[], None]) -> None:
         self.outbox.mark()
         try:
-            self._write(messages)
-            self._connection.execute("COMMIT")
+            with transaction(self._connection):
+                write()
+                self.outbox.save()
+                self._ceilings.cover(self.outbox.counters)
         except BaseException:
             self.outbox.rollback()
-            if self._connection.in_transaction:  # SQLite may have rolled back itself, on a full disk for example
-                self._connection.execute("ROLLBACK")
             raise
-        self._relief.after_success()
 
     def _write(self, messages: Sequence[Message]) -> None:
         self.outbox.forget()
@@ -74,8 +81,6 @@ class Ledger:
             enforce(self._quota, self.outbox)
         if self._relief.must_shed():
             shed(self.outbox)
-        self.outbox.save()
-        self._ceilings.cover(self.outbox.counters)
 
     def tidy(self) -> None:
         """Return some free pages to the file system when there are many, reserve room again; a short piece of work."""

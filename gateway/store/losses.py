@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
+from zlib import crc32
 
-from gateway.messages import GATEWAY, BufferDropped, Stream
+from gateway.messages import BufferDropped, Stream
 from gateway.store.carve import is_event
 from gateway.store.ceilings import Known
-from gateway.store.outbox import Outbox
+from gateway.store.outbox import Outbox, dropped
 from gateway.store.schema import STREAMS
 
 MOST_RANGES = 50  # holes declared one by one; more become one declaration over their whole span
@@ -28,10 +29,16 @@ class Hole(NamedTuple):
 
 def drop_unreadable(connection: sqlite3.Connection, stream: Stream) -> int:
     """Delete salvaged rows whose bytes are not their event any more; return how many."""
-    rows = connection.execute(f"SELECT sequence, event FROM outbox_{stream}")  # noqa: S608 - a constant
-    bad = [[sequence] for sequence, event in rows if not (0 < sequence <= HIGHEST and is_event(event, sequence))]
+    rows = connection.execute(f"SELECT sequence, event, crc FROM outbox_{stream}")  # noqa: S608 - a constant
+    bad = [[sequence] for sequence, event, crc in rows if not _whole(sequence, event, crc)]
     connection.executemany(f"DELETE FROM outbox_{stream} WHERE sequence = ?", bad)  # noqa: S608 - a constant
     return len(bad)
+
+
+def _whole(sequence: int, event: object, crc: object) -> bool:
+    if not 0 < sequence <= HIGHEST or not is_event(event, sequence):
+        return False
+    return crc is None or (isinstance(event, bytes) and crc == crc32(event))
 
 
 def plausible_freed(connection: sqlite3.Connection, stream: Stream, known: Known | None) -> int:
@@ -78,18 +85,7 @@ def holes(connection: sqlite3.Connection, stream: Stream, after: int, through: i
 
 def declarations(stream: Stream, found: Iterable[Hole], reason: str, at: datetime) -> list[BufferDropped]:
     """Return the facts that tell head office of these holes."""
-    return [
-        BufferDropped(
-            at=at,
-            source=GATEWAY,
-            about=stream,
-            count=hole.missing,
-            first_sequence=hole.first,
-            last_sequence=hole.last,
-            reason=reason,
-        )
-        for hole in found
-    ]
+    return [dropped(stream, hole.first, hole.last, hole.missing, reason, at) for hole in found]
 
 
 def go_above(outbox: Outbox, floors: dict[Stream, int], reason: str, at: datetime, *, look_back: bool) -> None:

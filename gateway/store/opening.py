@@ -115,7 +115,7 @@ class Opening:
         try:
             if findings.mark == "0" and not findings.logged:
                 findings.losses.append("the write-ahead log was missing")
-            elif findings.mark == "0" and (findings.frames or 0) > tail.frames_now(connection):
+            elif (findings.frames or 0) > tail.frames_now(connection):
                 findings.losses.append("the write-ahead log lost its end")
             fresh = migrate(connection, self._sets) and findings.mark is None
             outbox = Outbox(connection, self._encoder, self._clock)
@@ -151,7 +151,11 @@ class Opening:
             findings.salvaged = sum(counters.rows for counters in outbox.counters.values())
             aside = f"{self._path.name}.damaged-*"
             findings.losses.append(f"the database was damaged ({state['salvaged']}) and is set aside as {aside}")
-        if known and known.exact and any(outbox.counters[s].last < known.streams[s].last for s in STREAMS):
+        if findings.losses or known is None:
+            return
+        if findings.mark is None and any(known.streams[s].last for s in STREAMS):
+            findings.losses.append("the database was empty")
+        elif known.exact and any(outbox.counters[s].last < known.streams[s].last for s in STREAMS):
             findings.losses.append("the database is older than its last clean stop")
 
     def _alarms(self, findings: _Findings) -> list[Fact]:

@@ -6,26 +6,45 @@ Not here: threads, commits, quota (`quota.py`), how an event is written (`events
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from zlib import crc32
 
-from gateway.messages import Fact, Message, Stream
+from gateway.messages import GATEWAY, BufferDropped, Fact, Message, Stream
 from gateway.store.events import EventEncoder
 from gateway.store.schema import STREAMS
 
-# Table names are made of two constants; a statement can hold no parameter in their place.
-_INSERT = {s: f"INSERT INTO outbox_{s} (sequence, event) VALUES (?, ?)" for s in STREAMS}  # noqa: S608
-_DELETE = {s: f"DELETE FROM outbox_{s} WHERE sequence <= ?" for s in STREAMS}  # noqa: S608
-_WEIGH = {s: f"SELECT count(*), coalesce(sum(length(event)), 0) FROM outbox_{s} WHERE sequence <= ?" for s in STREAMS}  # noqa: S608
-_UNSENT = {s: f"SELECT sequence, event FROM outbox_{s} WHERE sequence > ? ORDER BY sequence LIMIT ?" for s in STREAMS}  # noqa: S608
-_OLDEST = {s: f"SELECT min(sequence) FROM outbox_{s}" for s in STREAMS}  # noqa: S608
-_EVEN = {s: f"FROM outbox_{s} WHERE sequence BETWEEN ? AND ? AND sequence % 2 = 0" for s in STREAMS}
-_WEIGH_EVEN = {s: f"SELECT count(*), coalesce(sum(length(event)), 0) {_EVEN[s]}" for s in STREAMS}
-_DELETE_EVEN = {s: f"DELETE {_EVEN[s]}" for s in STREAMS}
+
+def _each(statement: str) -> dict[Stream, str]:
+    """Return the statement for both tables; no parameter can stand for a table's name."""
+    return {stream: statement.format(f"outbox_{stream}") for stream in STREAMS}
+
+
+_INSERT = _each("INSERT INTO {} (sequence, event, crc) VALUES (?, ?, ?)")
+_UNSENT = _each("SELECT sequence, event, crc FROM {} WHERE sequence > ? ORDER BY sequence LIMIT ?")
+_OLDEST = _each("SELECT min(sequence) FROM {}")
+_WEIGH = _each("SELECT count(*), coalesce(sum(length(event)), 0) FROM {} WHERE sequence <= ?")
+_DELETE = _each("DELETE FROM {} WHERE sequence <= ?")
+_WEIGH_EVEN = _each(
+    "SELECT count(*), coalesce(sum(length(event)), 0) FROM {} WHERE sequence BETWEEN ? AND ? AND sequence % 2 = 0"
+)
+_DELETE_EVEN = _each("DELETE FROM {} WHERE sequence BETWEEN ? AND ? AND sequence % 2 = 0")
+_WEIGH_ONE = _each("SELECT length(event) FROM {} WHERE sequence = ?")
+_DELETE_ONE = _each("DELETE FROM {} WHERE sequence = ?")
 _LOAD = "SELECT last, freed, rows, bytes, thinned FROM outbox_stream WHERE name = ?"
 _SAVE = "UPDATE outbox_stream SET last = ?, freed = ?, rows = ?, bytes = ?, thinned = ? WHERE name = ?"
+
+
+Row = tuple[int, bytes, int]
+
+
+class Page(NamedTuple):
+    """What `unsent` found: rows to send, and the numbers of rows that are not what was written."""
+
+    rows: list[tuple[int, bytes]]
+    damaged: list[int]
 
 
 class StoreClock(Protocol):
@@ -81,22 +100,23 @@ class Outbox:
         """Give each fact among `messages` its number, encode it, insert it."""
         quality = self.clock.quality
         encode = self._encoder.encode
-        rows: dict[Stream, list[tuple[int, bytes]]] = {stream: [] for stream in STREAMS}
+        rows: dict[Stream, list[Row]] = {stream: [] for stream in STREAMS}
         following = {stream: self.counters[stream].last for stream in STREAMS}
         for message in messages:
             if isinstance(message, Fact):
                 following[message.stream] = sequence = following[message.stream] + 1
-                rows[message.stream].append((sequence, encode(message, sequence, quality)))
+                event = encode(message, sequence, quality)
+                rows[message.stream].append((sequence, event, crc32(event)))
         for stream, fresh in rows.items():
             if fresh:
                 self._insert(stream, fresh)
 
-    def _insert(self, stream: Stream, fresh: list[tuple[int, bytes]]) -> None:
+    def _insert(self, stream: Stream, fresh: list[Row]) -> None:
         self.connection.executemany(_INSERT[stream], fresh)
         counters = self.counters[stream]
         counters.last = fresh[-1][0]
         counters.rows += len(fresh)
-        size = sum([len(event) for _, event in fresh])
+        size = sum([len(event) for _, event, _ in fresh])
         counters.bytes += size
         self.written[stream] += size
 
@@ -145,20 +165,37 @@ class Outbox:
         self._taken(stream, rows, size)
         return int(rows)
 
+    def discard(self, stream: Stream, sequences: Sequence[int]) -> None:
+        """Delete rows whose bytes are not what was written, and declare them."""
+        for sequence in sequences:
+            weight = self.connection.execute(_WEIGH_ONE[stream], [sequence]).fetchone()
+            if weight is not None:
+                self.connection.execute(_DELETE_ONE[stream], [sequence])
+                self._taken(stream, 1, weight[0])
+                self.add([dropped(stream, sequence, sequence, 1, "the row was damaged on the disk", self.clock.now())])
+
     def _taken(self, stream: Stream, rows: int, size: int) -> None:
         self.counters[stream].rows -= rows
         self.counters[stream].bytes -= size
 
 
-def unsent(
-    connection: sqlite3.Connection, stream: Stream, after: int, limit: int, max_bytes: int
-) -> list[tuple[int, bytes]]:
+def dropped(stream: Stream, first: int, last: int, count: int, reason: str, at: datetime) -> BufferDropped:
+    """Return the fact that declares a loss to head office."""
+    return BufferDropped(
+        at=at, source=GATEWAY, about=stream, count=count, first_sequence=first, last_sequence=last, reason=reason
+    )
+
+
+def unsent(connection: sqlite3.Connection, stream: Stream, after: int, limit: int, max_bytes: int) -> Page:
     """Return the oldest rows past `after`, at most `limit` and `max_bytes`, but one at least if there is any."""
-    found: list[tuple[int, bytes]] = []
+    page = Page([], [])
     size = 0
-    for sequence, event in connection.execute(_UNSENT[stream], [after, limit]):
+    for sequence, event, crc in connection.execute(_UNSENT[stream], [after, limit]):
+        if not isinstance(event, bytes) or (crc is not None and crc != crc32(event)):
+            page.damaged.append(sequence)
+            continue
         size += len(event)
-        if found and size > max_bytes:
+        if page.rows and size > max_bytes:
             break
-        found.append((sequence, event))
-    return found
+        page.rows.append((sequence, event))
+    return page

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from gateway.errors import StoreError
 from gateway.messages import (
-    GATEWAY,
     BindingsUpdate,
     BufferDropped,
     Message,
@@ -24,7 +23,7 @@ from gateway.messages import (
     SensorEventKept,
     Stream,
 )
-from gateway.store.outbox import Outbox
+from gateway.store.outbox import Outbox, dropped
 
 MIB = 1024 * 1024
 NEW_INPUT = (PricePart, ProductsUpdate, BindingsUpdate, PlanogramUpdate, SensorEventKept)
@@ -81,8 +80,8 @@ def _thin(outbox: Outbox) -> BufferDropped | None:
     if last - first < max(1, span // DROP_SHARE):
         return None
     counters.thinned = last
-    dropped = outbox.drop_even("telemetry", first, last)
-    return _declare(outbox, first, last, dropped, "quota: every second event was dropped")
+    taken = outbox.drop_even("telemetry", first, last)
+    return _declare(outbox, first, last, taken, "quota: every second event was dropped")
 
 
 def _drop(outbox: Outbox, share: int, reason: str) -> BufferDropped:
@@ -92,15 +91,7 @@ def _drop(outbox: Outbox, share: int, reason: str) -> BufferDropped:
 
 
 def _declare(outbox: Outbox, first: int, last: int, count: int, reason: str) -> BufferDropped:
-    return BufferDropped(
-        at=outbox.clock.now(),
-        source=GATEWAY,
-        about="telemetry",
-        count=count,
-        first_sequence=first,
-        last_sequence=last,
-        reason=reason,
-    )
+    return dropped("telemetry", first, last, count, reason, outbox.clock.now())
 
 
 class Forecast:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from zlib import crc32
 
 from sqlite_utils import Migrations
 
@@ -45,7 +46,8 @@ def _mend_outbox(target: sqlite3.Connection, path: Path, known: Known | None) ->
     for raw in (path, path.with_name(path.name + "-wal")):
         for stream, sequence, event in carve(raw):
             if freed[stream] < sequence <= HIGHEST:
-                target.execute(f"INSERT OR IGNORE INTO outbox_{stream} VALUES (?, ?)", [sequence, event])  # noqa: S608
+                insert = f"INSERT OR IGNORE INTO outbox_{stream} VALUES (?, ?, ?)"  # noqa: S608 - a constant
+                target.execute(insert, [sequence, event, crc32(event)])
     for stream in STREAMS:
         recount(target, stream, freed[stream])
 

@@ -49,6 +49,13 @@ def m002_usage(db: Database) -> None:
         )
 
 
+@store_migrations()
+def m003_checksum(db: Database) -> None:
+    """Add a checksum to each event: SQLite does not notice a bit that turns inside a value. Older rows have none."""
+    for stream in STREAMS:
+        db.execute(f"ALTER TABLE outbox_{stream} ADD COLUMN crc INTEGER")
+
+
 def connect_writer(path: Path) -> sqlite3.Connection:
     """Open the one connection that writes. WAL, every commit synced, pages of deleted rows are given back."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)

@@ -27,7 +27,7 @@ from gateway.store.reader import Reader
 from gateway.store.relief import Relief
 from gateway.store.schema import MEMORY, transaction
 from gateway.store.trouble import describe, is_full
-from gateway.store.writer import Committer, Job, WriterThread
+from gateway.store.writer import Committer, Job, WriterThread, quietly
 
 LAZY_FREE_S = 1.0  # rows that head office has are deleted with the next commit, or after this
 
@@ -158,7 +158,12 @@ class Store:
     ) -> list[tuple[int, bytes]]:
         """Return committed `(sequence, event)` rows past `after`, in order; one at least if there is any."""
         start = max(after, self._outbox.freed(stream))
-        return await self._publisher_reader.run(lambda connection: unsent(connection, stream, start, limit, max_bytes))
+        page = await self._publisher_reader.run(lambda db: unsent(db, stream, start, limit, max_bytes))
+        if page.damaged:
+            log.error("rows were damaged on the disk", extra={"stream": stream, "sequences": page.damaged})
+            self._upkeep(partial(self._ledger.discard, stream, page.damaged))
+            return page.rows or await self.unsent(stream, page.damaged[-1], limit, max_bytes)
+        return page.rows
 
     def free(self, stream: Stream, through: int) -> None:
         """Head office has every number through this one: the rows go with the next commit, or within LAZY_FREE_S."""
@@ -168,13 +173,16 @@ class Store:
 
     def _free_now(self) -> None:
         self._lazy = None
-        job = Job((), lambda _error: None)
-        if self._thread is not None:
-            if self._outbox.has_wishes():
-                self._thread.put(job)
-            self._thread.put(self._ledger.tidy)
-        elif self._outbox.has_wishes():
-            self._committer.attempt([job])
+        if self._outbox.has_wishes():
+            self._upkeep(partial(self._ledger.commit, ()))
+        self._upkeep(self._ledger.tidy)
+
+    def _upkeep(self, work: Callable[[], None]) -> None:
+        """Let the writer do what nobody waits for; what fails is tried again when it comes up again."""
+        if self._thread is None:
+            quietly(work)
+        else:
+            self._thread.put(partial(quietly, work))
 
     async def wait_appended(self) -> None:
         """Return when rows were committed since the last return. For one waiter: the publisher."""

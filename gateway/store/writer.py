@@ -6,6 +6,7 @@ it ends. Not here: what is committed (`ledger.py`), which errors can pass (`trou
 """
 
 import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -138,3 +139,11 @@ class WriterThread:
                 for job in jobs:
                     job.settle(StoreError("the gateway stops while the disk takes nothing; this was not kept"))
                 return
+
+
+def quietly(work: Callable[[], None]) -> None:
+    """Do some upkeep; a disk that refuses it is told by the appends, which matter more."""
+    try:
+        work()
+    except (sqlite3.Error, OSError) as error:
+        log.warning("upkeep of the store was put off", extra={"why": str(error)})

@@ -11,7 +11,7 @@ from sqlite_utils import Database, Migrations
 from gateway import messages as m
 from gateway.errors import ConfigError, StoreError
 from gateway.store import reader
-from tests.store.store_kit import AT, SetClock, cleared, crashed, drain, make, opened, sensor, sequences
+from tests.store.store_kit import AT, SetClock, cleared, crashed, declared, drain, make, opened, sensor, sequences
 
 
 class Counted:
@@ -224,3 +224,20 @@ async def test_quality_of_the_clock_travels_with_each_event(tmp_path: Path) -> N
         clock.quality = "synced"
         await store.append([cleared()])
         assert [event["timequality"] for event in await drain(store, "business")] == ["holdover", "synced"]
+
+
+async def test_a_row_that_turned_bad_is_not_sent_but_declared(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    async with opened(path) as store:
+        await store.append([sensor(n) for n in range(10)])
+    raw = path.read_bytes()
+    for number in (0, 4, 5):
+        raw = raw.replace(b'{"n": %d, "fill' % number, b'{"n"; %d, "fill' % number)
+    path.write_bytes(raw)
+    async with opened(path) as store:
+        assert [n for n, _ in await store.unsent("telemetry", 0, limit=1)] == [2]
+        assert sequences(await drain(store, "telemetry")) == [2, 3, 4, 7, 8, 9, 10]
+        await store.append([cleared()])
+        business = await drain(store, "business")
+        assert declared(business, "telemetry") == {1, 5, 6}
+        assert store.waiting()["telemetry"] == 7
