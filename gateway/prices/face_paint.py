@@ -15,7 +15,9 @@ from gateway.prices.face_glyphs import glyphs, put, put_line
 from gateway.prices.face_money import words, write_money
 from gateway.prices.face_price import lay_price
 from gateway.prices.face_templates import Element
-from gateway.prices.face_text import clean, fit, line_height
+from gateway.prices.face_text import ELLIPSIS, clean, fit, line_height
+
+_WHOLE = {"unit_price", "was", "gtin", "label"}  # never cut with an ellipsis: half a price is a wrong price
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,8 @@ def _paint_text(canvas: Canvas, element: Element, text: str) -> None:
         left, width = left + edge, width - 2 * edge
     language = canvas.style.language
     lines, size_px = fit(text, element.font, element.sizes, (width, height, element.lines), language)
+    if element.field in _WHOLE and lines[-1].endswith(ELLIPSIS):
+        raise Refused(f"{element.field} {text!r} does not fit its box of {width} x {height} pixels")
     of = glyphs(element.font, size_px, language)
     block = line_height(size_px) * (len(lines) - 1) + size_px
     baseline = top + round(size_px * 0.86)

@@ -15,7 +15,9 @@ from gateway.errors import Refused
 from gateway.prices import face, face_paint
 from gateway.prices.face import Content, Panel, as_image, draw, draw_many, stamp, style_for
 from gateway.prices.face_codes import read_codes
+from gateway.prices.face_glyphs import Glyph, put
 from gateway.prices.face_price import lay_price
+from gateway.prices.face_sheet import COLUMNS, contact_sheet
 from gateway.prices.face_templates import MARK_HEIGHT, MARK_WIDTH, layout_for
 from tests.prices.face_samples import (
     BWR,
@@ -91,13 +93,34 @@ def test_the_whole_price_stands_in_its_box_and_nothing_else_does(size: tuple[int
             assert part.y >= 0
             assert part.x + part.glyph.width <= width - 2 * pad
             assert part.y + part.glyph.height <= height - 2 * pad
-        ink = sum(part.glyph.image.histogram()[-1] for part in parts)
+        ink = sum(_ink(part.glyph) for part in parts)
         assert sum(image.crop(corners(one.box)).tobytes()) == ink > 0
+
+
+def _ink(glyph: Glyph) -> int:
+    alone = Image.new("L", (glyph.width, glyph.height))
+    put(alone, glyph, 0, 0, 1)
+    return sum(alone.tobytes())
 
 
 def test_a_price_that_cannot_stand_whole_is_refused_with_price_and_box() -> None:
     with pytest.raises(Refused, match=r"the price ¥10,000,000,000\.00 does not fit its box of 112 x 42"):
         draw(replace(JUICE, price_minor=10**12), Panel(122, 250, COLORS["BW"]), CNY)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"unit_price_minor": 10**11, "unit": "kg net weight"},
+            "unit_price '¥1,000,000,000.00/kg net weight' does not",
+        ),
+        ({"was_minor": 10**12, "promo": "x"}, "was '¥10,000,000,000.00' does not fit its box of 56 x 14"),
+    ],
+)
+def test_unit_price_and_old_price_are_never_cut_either(change: dict[str, object], reason: str) -> None:
+    with pytest.raises(Refused, match=reason):
+        draw(replace(JUICE, **change), Panel(152, 152, COLORS["BW"]), CNY)  # type: ignore[arg-type]
 
 
 def test_twelve_digits_are_shown_whole_where_there_is_room() -> None:
@@ -201,3 +224,11 @@ def test_the_key_is_stable_and_covers_every_field() -> None:
     assert JUICE.key == "d37c935090d99823"  # kept on disk: may not change between versions or processes
     changed = [replace(JUICE, **{one.name: "x"}) for one in fields(JUICE)]
     assert len({one.key for one in [JUICE, *changed]}) == len(fields(JUICE)) + 1
+
+
+def test_the_picture_for_the_readme_shows_readable_labels() -> None:
+    sheet = contact_sheet(COLUMNS)
+    texts = read_codes(sheet.convert("L"))
+    assert {content.label or (content.gtin or "")[1:] for column in COLUMNS for content, _, _ in column} <= {
+        text.zfill(13) if len(text) == 12 else text for text in texts
+    }

@@ -49,6 +49,12 @@ def test_every_price_face_has_price_name_unit_price_and_bar_code(name: str) -> N
         assert {"price", "name", "unit_price", "barcode"} <= {one.field for one in layout.elements}
 
 
+def test_a_qr_code_that_would_become_too_small_for_a_phone_is_left_out() -> None:
+    large = next(one for one in templates()["standard"] if one.size == (400, 300))
+    assert any(one.field == "qr" for one in face_templates._scaled(large, 300, 225).elements)
+    assert not any(one.field == "qr" for one in face_templates._scaled(large, 260, 195).elements)
+
+
 def test_an_unknown_template_is_refused() -> None:
     with pytest.raises(Refused, match="no face template 'weekly'"):
         layout_for("weekly", 296, 128)

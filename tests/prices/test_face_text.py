@@ -113,7 +113,7 @@ def test_glyphs_have_no_grey_and_memory_is_bounded(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(face_glyphs, "_KEPT", 50)
     of = face_glyphs.Glyphs("regular", 12, "en")
     for code in range(0x4E00, 0x4E00 + 200):
-        assert of[chr(code)].image.mode == "1"
+        assert of[chr(code)].ink.mode == "1"
         assert len(of) <= 50
 
 
