@@ -27,8 +27,8 @@ MAX_PIXELS = 4_000_000  # more than the board's memory: it cannot decode that
 
 _TURNS = {1: Image.Transpose.ROTATE_270, 2: Image.Transpose.ROTATE_180, 3: Image.Transpose.ROTATE_90}  # clockwise
 _MAPPERS: dict[int, Callable[..., bytes]] = {0: _ap_color.indices, 1: _ap_color.burkes, 2: _ap_color.ordered}
-_BLACK_BIT = bytes(255 if index & 1 else 0 for index in range(256))
-_COLOR_BIT = bytes(255 if index & 2 else 0 for index in range(256))
+_BLACK_BIT = [255 if index & 1 else 0 for index in range(256)]
+_COLOR_BIT = [255 if index & 2 else 0 for index in range(256)]
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def _decode(jpeg: bytes) -> Image.Image:
         with Image.open(io.BytesIO(jpeg), formats=("JPEG",)) as opened:
             if opened.info.get("progressive") or opened.width * opened.height > MAX_PIXELS:
                 raise NotAJpeg(f"progressive or too big: {opened.width}x{opened.height}")
-            return opened.convert("RGB")
+            opened.load()
+            return opened if opened.mode == "RGB" else opened.convert("RGB")
     except (OSError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise NotAJpeg(str(error)) from error
 
@@ -114,9 +115,8 @@ def _turned(picture: Image.Image, quarters: int) -> Image.Image:
     return picture.transpose(_TURNS[quarters]) if quarters else picture
 
 
-def _plane(memory: Image.Image, bit: bytes) -> bytes:
-    mask = Image.frombytes("L", memory.size, memory.tobytes().translate(bit))
-    return mask.convert("1", dither=Image.Dither.NONE).tobytes()
+def _plane(memory: Image.Image, bit: list[int]) -> bytes:
+    return memory.point(bit, "1").tobytes()
 
 
 def _pack(indices: bytes) -> bytes:
