@@ -21,6 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from drivers import _mqtt_wire as wire
+from drivers._mqtt_lane import Lane, LaneClient, Splitter
 from drivers._mqtt_wire import Incoming, MqttOptions
 
 MAX_HELD = 2_000  # messages read from the socket and not yet taken by the owner
@@ -83,7 +84,9 @@ class MqttSocket:
         self._protocol = protocol
         self._sink: Callable[[list[Event]], None]
         self._loop: asyncio.AbstractEventLoop
-        self._client: paho.Client
+        self._client: LaneClient
+        self._lane: Lane
+        self._flush_due = False
         self._events: list[Event] = []
         self._descriptor = -1  # while it is served by the event loop
         self._tick: asyncio.TimerHandle | None = None
@@ -115,7 +118,11 @@ class MqttSocket:
 
     def ack(self, message: Incoming) -> None:
         """Send PUBACK, together with others of this turn of the event loop."""
-        self._client.ack(message.mid, message.qos)
+        if self._client.splitter is None:
+            self._client.ack(message.mid, message.qos)
+        else:
+            self._lane.ack(message.mid)
+            self._flush_soon()
 
     def taken(self, messages: list[Incoming]) -> None:
         """Make room for more: the owner has these messages now."""
@@ -138,8 +145,8 @@ class MqttSocket:
         # paho's one documented way to close at once: "any already established connection will be terminated".
         self._client.connect_async(*self._options.address)
 
-    def _new_client(self) -> paho.Client:
-        client = paho.Client(
+    def _new_client(self) -> LaneClient:
+        client = LaneClient(
             callback_api_version=CallbackAPIVersion.VERSION2,
             client_id=self._options.client_id,
             clean_session=None if self._protocol == V5 else self._options.session_expiry_s == 0,
@@ -147,6 +154,8 @@ class MqttSocket:
             reconnect_on_failure=False,
             manual_ack=True,
         )
+        if self._protocol != V5:
+            client.splitter = Splitter(self._options.max_payload)
         wire.configure(client, self._options)
         log = logging.Logger("paho", logging.ERROR)  # noqa: LOG001  (outside the tree: its debug lines reach nobody)
         log.addHandler(self._evidence)
@@ -179,12 +188,12 @@ class MqttSocket:
     def _serve(self, problem: Exception | None) -> None:
         """Take the connected socket over into the event loop."""
         sock = self._client.socket()
-        if problem is not None or sock is None or self._abandoned:
+        if problem is not None or not isinstance(sock, Lane) or self._abandoned:
             self._hang_up()
             self._events.append(Ended(problem, self._farewell))
             self._deliver()
             return
-        self._descriptor = sock.fileno()
+        self._lane, self._descriptor = sock, sock.fileno()
         self._watch()
         self._flush()
         self._keep_alive()
@@ -209,30 +218,41 @@ class MqttSocket:
             self._loop.add_reader(self._descriptor, self._readable)
 
     def _readable(self) -> None:
-        for _ in range(PACKETS_A_TURN):
-            before = len(self._events)
-            self._client.loop_read()
-            if len(self._events) == before or self._descriptor < 0 or self._is_full():
-                break  # nothing whole came: the event loop calls again when there is more
+        more = True
+        while more and self._descriptor >= 0:
+            for_paho = self._lane.fill()
+            self._take_quick()
+            while for_paho and self._descriptor >= 0:
+                for_paho = self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and self._lane.waiting
+            more = self._lane.more()
         if self._is_full():
             self._watch()
         self._deliver()
 
+    def _take_quick(self) -> None:
+        messages, self._lane.received = self._lane.received, []
+        self._held += len(messages)
+        self._held_bytes += sum(len(message.payload) for message in messages)
+        self._events += messages
+
     def _flush_soon(self) -> None:
-        if self._descriptor >= 0:
+        if self._descriptor >= 0 and not self._flush_due:
+            self._flush_due = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._client.loop_write()
+        self._flush_due = False
         if self._descriptor >= 0:
-            if self._client.want_write():
+            self._client.loop_write()
+        if self._descriptor >= 0:
+            if not self._lane.flush():
                 self._loop.add_writer(self._descriptor, self._flush)
             else:
                 self._loop.remove_writer(self._descriptor)
         self._deliver()
 
     def _keep_alive(self) -> None:
-        if not self._is_full():  # while we do not read, a silent broker is no evidence
+        if not self._is_full() and not self._lane.exchanged():  # while we do not read, silence is no evidence
             self._client.loop_misc()
         self._deliver()
         if self._descriptor >= 0:

@@ -17,8 +17,8 @@ from drivers.sensor_mqtt import Config, Driver
 from gateway.driver import Emit, Services
 from gateway.errors import ConfigError, LinkDown
 from gateway.messages import Fact, Reading, SensorEvent
-from tests.mosquitto import Mosquitto, until
 from tests.jumping_time import FakeClock
+from tests.mosquitto import Mosquitto, until
 
 OPEN = "allow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 1000\npersistence false"
 ROOT = Path(__file__).parents[2]
