@@ -3,7 +3,6 @@
 import contextlib
 import json
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -72,12 +71,6 @@ def declared(events: Sequence[dict[str, Any]], stream: m.Stream) -> set[int]:
     """Return the sequences of `stream` that BufferDropped facts among business events declare lost."""
     drops = [e["data"] for e in events if e["type"] == "aisled.buffer.dropped.v1" and e["data"]["about"] == stream]
     return {n for drop in drops for n in range(drop["first_sequence"], drop["last_sequence"] + 1)}
-
-
-@contextlib.contextmanager
-def looking(path: Path) -> Any:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        yield connection
 
 
 def crashed(path: Path, into: Path) -> Path:
