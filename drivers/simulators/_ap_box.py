@@ -22,6 +22,8 @@ SYS_FULL_S = 60.0
 RESERVE_BYTES = 31_000  # below this no picture is made
 LOW_BATTERY_MV = 2400
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass
 class Pending:
@@ -125,7 +127,7 @@ class Box:
     def say(self, what: dict[str, Any]) -> None:
         """Tell every WebSocket client."""
         if self.listeners:
-            self.send(json.dumps(what, separators=(",", ":")))
+            self.send(_as_json(what))
 
     def log(self, text: str) -> None:
         """Tell a `logMsg`."""

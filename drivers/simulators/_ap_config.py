@@ -44,7 +44,7 @@ class ApConfig:
     known: bool = True  # the tags are in the box's database already
     caching: bool = False  # tags keep pictures and redraw a known one without a download
     checkin_s: tuple[float, float] = (40.0, 60.0)
-    loss: float = 0.0  # probability that a check-in goes unheard; a block attempt fails with the same
+    loss: float = 0.0  # of a check-in, and of a block attempt, at -60 dBm; weaker tags lose more
     refresh_scale: float = 1.0
     psram: bool = True  # frame buffer of RGB565 and zlib; else RGB332 and raw only
     slots: int = 250

@@ -28,6 +28,8 @@ LADDER_S = (
     (12, 7200.0),
 )  # looking for an access point: hourly for a day, then every two hours, then daily
 DAILY_S = 86_400.0
+TYPICAL_RSSI = -60
+WORST_LOSS = 0.999
 SCAN = 0xFD
 CAPABILITIES = 0x01 | 0x02 | 0x20  # LED, compression, button
 CACHED_IMAGES = 8
@@ -110,7 +112,7 @@ class SimTag:
     def check_in(self) -> None:
         """Wake, ask for news, act on the answer."""
         air = self.air
-        if not air.hears(self.mac) or (air.loss and air.rng.random() < air.loss):
+        if not air.hears(self.mac) or self._lost():
             self.unheard += 1
             self._then(self._patience_s(), self.check_in)
             return
@@ -122,6 +124,11 @@ class SimTag:
         answer = air.radio.answer(self.mac)
         air.checked_in(self.mac, report)
         self._obey(answer)
+
+    def _lost(self) -> bool:
+        """Toss for one exchange: the loss of the air is that of a tag at -60 dBm; weaker ones lose more."""
+        air = self.air
+        return bool(air.loss) and air.rng.random() < min(air.loss * self.rssi / TYPICAL_RSSI, WORST_LOSS)
 
     def _patience_s(self) -> float:
         if self.unheard < LOST_AFTER:
@@ -169,16 +176,13 @@ class SimTag:
         """Ask for the next block. Cancelled, unanswered or too often lost: try again at the next check-in."""
         air, download = self.air, self.download
         assert download is not None
-        if not air.hears(self.mac):
-            self._sleep()
-            return
-        if not air.radio.may_transfer(self.mac):
+        if not air.hears(self.mac) or not air.radio.may_transfer(self.mac):
             self._sleep()
             return
         data = air.block(self.mac, answer.version, len(download.blocks))
         if data is None:
             self._sleep()
-        elif air.loss and air.rng.random() < air.loss:
+        elif self._lost():
             if attempt < BLOCK_ATTEMPTS:
                 self._then(BLOCK_S + RETRY_S, self._again, answer, data, attempt + 1)
             else:
@@ -191,7 +195,7 @@ class SimTag:
         air = self.air
         if not air.hears(self.mac) or not air.radio.may_transfer(self.mac):
             self._sleep()
-        elif air.rng.random() >= air.loss:
+        elif not self._lost():
             self._then(BLOCK_S, self._got, answer, data)
         elif attempt < BLOCK_ATTEMPTS:
             self._then(BLOCK_S + RETRY_S, self._again, answer, data, attempt + 1)

@@ -274,3 +274,17 @@ def test_a_boot_while_something_is_pending_keeps_the_hash(shop):
     s.until(lambda: 0xFC in [tags[0]["wakeupReason"] for tags in s.told("tags")])
     assert s.record()["hash"] == known
     s.until(lambda: s.shows(2))
+
+
+def test_weak_tags_lose_more(shop):
+    def shown_of_twelve(rssi):
+        s = shop(types=LONG, loss=0.4, seed=6)
+        s.ap.tags[s.mac].rssi = rssi
+        shown = 0
+        for number in range(12):
+            s.upload(number)
+            s.run(600)
+            shown += s.shows(number)
+        return shown
+
+    assert shown_of_twelve(-40) > shown_of_twelve(-130)
