@@ -209,8 +209,7 @@ def main(args: argparse.Namespace) -> int:
     try:
         config = ApConfig(tags=args.tags, seed=args.seed, speed=args.speed)
         if args.types:
-            types = tuple(int(kind, 16) for kind in args.types.split(","))
-            config = dataclasses.replace(config, types=types)
+            config = dataclasses.replace(config, types=_types(args.types))
         _check_ports(args.port, args.truth_port or 0)
         asyncio.run(serve(config, args.port, args.truth_port, args.speed, args.faults))
     except ValueError as error:
@@ -220,6 +219,13 @@ def main(args: argparse.Namespace) -> int:
         sys.stderr.write(f"access point: cannot listen: {error.strerror or error}\n")
         return 1
     return 0
+
+
+def _types(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(kind, 16) for kind in text.split(","))
+    except ValueError:
+        raise ValueError(f"types: {text!r} is not a list of hexadecimal numbers such as 21,21,01") from None
 
 
 def _check_ports(*ports: int) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -103,6 +104,8 @@ def test_command_says_one_line_and_ends_cleanly(by):
         (["--port", "0", "--tags", "-1"], "tags: -1"),
         (["--port", "70000"], "port: 70000"),
         (["--port", "0", "--speed", "0"], "speed: 0.0"),
+        (["--port", "0", "--types", "xx"], "types: 'xx' is not a list of hexadecimal numbers"),
+        (["--port", "0", "--types", "EE"], "types: unknown [238]"),
         (["--port", "0", "--faults", "/nowhere/faults.json"], "/nowhere/faults.json: No such file"),
     ],
 )
@@ -112,6 +115,13 @@ def test_wrong_arguments_are_named(arguments, text):
         assert (process.returncode, rest) == (2, "")
         assert text in errors
         assert errors.count("\n") == 1
+
+
+def test_a_taken_port_is_said():
+    with socket.create_server(("127.0.0.1", 0)) as taken, start("--port", str(taken.getsockname()[1])) as process:
+        rest, errors = process.communicate(timeout=DEADLINE_S)
+        assert (process.returncode, rest) == (1, "")
+        assert "cannot listen" in errors
 
 
 @pytest.mark.parametrize(
