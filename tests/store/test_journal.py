@@ -1,0 +1,263 @@
+"""The price journal: what is written, tampering, the proof of one minute, and closing old parts."""
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import messages as m
+from gateway.errors import StoreError
+from gateway.store.archive import close_part, export_part, read_part, verify_part
+from gateway.store.journal import START, Journal, head, verify
+from gateway.store.proof import Proof, prove
+from gateway.store.schema import connect_writer, migrate
+from tests.store.store_kit import AT, GTIN, LABEL, opened, sensor
+
+SHANGHAI = "Asia/Shanghai"
+OTHER = "0000000000000ABC"
+
+
+def minute(number: float) -> datetime:
+    return AT.replace(second=0, microsecond=0) + timedelta(minutes=number)
+
+
+def face(kind: type[m.LabelFact], at: float, revision: int, price: int, **more: object) -> m.LabelFact:
+    fields = {
+        "at": minute(at), "source": "ap-1", "label": LABEL, "gtin": GTIN, "price_minor": price, "currency": "CNY",
+        "wave": "w-1", "digest": f"{revision:064x}", "revision": revision,
+    }  # fmt: skip
+    return kind.model_validate(fields | more)
+
+
+def sent(at: float, revision: int, price: int, **more: object) -> m.LabelFact:
+    return face(m.LabelSent, at, revision, price, **more)
+
+
+def shown(at: float, revision: int, price: int, **more: object) -> m.LabelFact:
+    return face(m.LabelShown, at, revision, price, proof="pixels", **more)
+
+
+def failed(at: float, revision: int, price: int, outcome: str, **more: object) -> m.LabelFact:
+    return face(m.LabelFailed, at, revision, price, reason="silent", outcome=outcome, **more)
+
+
+def charged(at: float, price: int | None, reason: str = "fall") -> m.PriceCharged:
+    fields = {"at": minute(at), "source": m.GATEWAY, "gtin": GTIN, "price_minor": price, "currency": "CNY", "wave": "w"}
+    return m.PriceCharged.model_validate(fields | {"reason": reason})
+
+
+def wanted(at: float, price: int) -> m.PriceWanted:
+    return m.PriceWanted(at=minute(at), source=m.GATEWAY, gtin=GTIN, price_minor=price, currency="CNY", wave="w-1")
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = connect_writer(tmp_path / "journal.db")
+    migrate(connection, [Journal.migrations])
+    yield connection
+    connection.close()
+
+
+def keep(db: sqlite3.Connection, *messages: m.Message) -> None:
+    Journal().apply(db, messages)
+
+
+def prices(proof: Proof) -> tuple[list[int | None], list[int | None], list[int | None]]:
+    return (
+        [f.price_minor for one in proof.labels for f in one.proven],
+        [f.price_minor for one in proof.labels for f in one.possible],
+        [c.price_minor for c in proof.charged],
+    )
+
+
+async def test_each_kind_becomes_a_row_in_the_cores_commit(tmp_path: Path) -> None:
+    rendered = m.ShowFace(
+        at=minute(1), source=m.GATEWAY, label=LABEL, gtin=GTIN, price_minor=1290, currency="CNY", wave="w-1",
+        content="c-1", digest="0" * 64, revision=1,
+    )  # fmt: skip
+    async with opened(tmp_path / "a.db", projections=[Journal()]) as store:
+        await store.append([wanted(0, 1290), sensor(), rendered, sent(1, 1, 1290)])
+        stored = face(m.LabelStored, 2, 1, 1290)
+        await store.append([stored, shown(3, 1, 1290), charged(3, 1290), failed(4, 2, 990, "settled")])
+        rows = await store.read(lambda db: db.execute("SELECT n, kind, via, outcome, detail FROM journal").fetchall())
+        assert rows == [
+            (1, "wanted", "gateway", None, None), (2, "rendered", "gateway", None, "c-1"),
+            (3, "sent", "ap-1", None, None), (4, "stored", "ap-1", None, None), (5, "shown", "ap-1", None, "pixels"),
+            (6, "charged", "gateway", None, "fall"), (7, "failed", "ap-1", "settled", "silent"),
+        ]  # fmt: skip
+        assert await store.read(verify) is None
+
+
+def fill(db: sqlite3.Connection) -> None:
+    for number in range(20):
+        keep(
+            db, wanted(number, 1000 + number), sent(number, number, 1000 + number), shown(number, number, 1000 + number)
+        )
+
+
+TAMPERING = [
+    ("UPDATE journal SET price_minor = 1 WHERE n = 31", 31),
+    ("UPDATE journal SET at = replace(at, '08:', '09:') WHERE n = 7", 7),
+    ("UPDATE journal SET label = 'FFFFFFFFFFFFFFFF' WHERE n = 59", 59),
+    ("DELETE FROM journal WHERE n = 12", 12),
+    ("DELETE FROM journal WHERE n > 50", 51),
+    ("DELETE FROM journal", 1),
+    ("UPDATE journal SET hash = zeroblob(32) WHERE n = 60", 60),
+    ("UPDATE journal SET prev = zeroblob(32) WHERE n = 4", 4),
+    ("INSERT INTO journal SELECT 61, at, kind, via, label, gtin, 1, 'CNY', wave, digest, 1, '', '', hash, hash FROM journal LIMIT 1", 61),
+    ("UPDATE journal SET n = -1 WHERE n = 3", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("statement", "broken"), TAMPERING)
+def test_tampering_is_found_at_its_row(db: sqlite3.Connection, statement: str, broken: int) -> None:
+    fill(db)
+    assert verify(db) is None
+    db.execute(statement)
+    assert verify(db) == broken
+
+
+@given(
+    n=st.integers(1, 60),
+    column=st.sampled_from(["at", "kind", "via", "label", "gtin", "price_minor", "wave", "digest", "detail"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_no_column_of_any_row_can_change_unseen(n: int, column: str) -> None:
+    connection = connect_writer(Path(":memory:"))
+    migrate(connection, [Journal.migrations])
+    fill(connection)
+    connection.execute(f"UPDATE journal SET {column} = CASE WHEN {column} = 7 THEN 8 ELSE 7 END WHERE n = ?", [n])
+    assert verify(connection) == n
+    connection.close()
+
+
+def test_the_head_fixes_all_before_it(db: sqlite3.Connection) -> None:
+    fill(db)
+    told = head(db)
+    db.execute("UPDATE journal SET price_minor = 1 WHERE n = 31")
+    rows = db.execute("SELECT * FROM journal ORDER BY n").fetchall()
+    assert told == (60, rows[-1][-1])
+
+
+def test_a_minute_with_one_proven_price(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1290), sent(0, 1, 1290), shown(1.5, 1, 1290))
+    proof = prove(db, GTIN, minute(10.5), SHANGHAI)
+    assert prices(proof) == ([1290], [], [1290])
+    assert proof.fair is True
+    [one] = proof.labels
+    assert (one.proven[0].proof, one.proven[0].digest, one.proven[0].row) == ("pixels", f"{1:064x}", 3)
+
+
+def test_a_face_under_way_may_have_been_shown_until_it_is_proven(db: sqlite3.Connection) -> None:
+    keep(
+        db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), sent(5, 2, 1200), shown(7, 2, 1200), charged(7, 1200)
+    )
+    assert prices(prove(db, GTIN, minute(4), SHANGHAI)) == ([1000], [], [1000])
+    assert prices(prove(db, GTIN, minute(6), SHANGHAI)) == ([1000], [1200], [1000])
+    assert prices(prove(db, GTIN, minute(8), SHANGHAI)) == ([1200], [], [1200])
+    changing = prove(db, GTIN, minute(7), SHANGHAI)
+    assert prices(changing) == ([1200], [], [1200])
+    assert changing.from_at == minute(7)
+
+
+def test_both_prices_count_in_the_minute_of_the_change(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), sent(5.2, 2, 900), shown(5.8, 2, 900))
+    proof = prove(db, GTIN, minute(5), SHANGHAI)
+    assert prices(proof) == ([1000, 900], [900], [1000])
+    assert proof.fair is False
+
+
+def test_what_never_left_us_was_never_there(db: sqlite3.Connection) -> None:
+    keep(db, sent(0, 1, 1000), shown(1, 1, 1000), sent(2, 2, 500), failed(9, 2, 500, "never_sent"))
+    assert prices(prove(db, GTIN, minute(5), SHANGHAI))[:2] == ([1000], [])
+
+
+@pytest.mark.parametrize("outcome", ["settled", "unsettled"])
+def test_a_failure_that_may_be_on_the_glass_counts_until_the_next_proof(db: sqlite3.Connection, outcome: str) -> None:
+    keep(db, sent(0, 1, 1000), shown(1, 1, 1000), sent(2, 2, 500), failed(3, 2, 500, outcome))
+    keep(db, sent(6, 3, 1000), shown(8, 3, 1000))
+    assert prices(prove(db, GTIN, minute(5), SHANGHAI))[:2] == ([1000], [500])
+    assert prices(prove(db, GTIN, minute(9), SHANGHAI))[:2] == ([1000], [])
+
+
+def test_what_another_access_point_holds_outlives_a_proof(db: sqlite3.Connection) -> None:
+    keep(db, sent(0, 1, 700, source="ap-2"), sent(1, 2, 900), shown(2, 2, 900))
+    assert prices(prove(db, GTIN, minute(3), SHANGHAI))[:2] == ([900], [700])
+    keep(db, failed(4, 1, 700, "settled", source="ap-2"), shown(5, 2, 900))
+    assert prices(prove(db, GTIN, minute(6), SHANGHAI))[:2] == ([900], [])
+
+
+def test_a_label_that_shows_another_product_is_not_of_this_one(db: sqlite3.Connection) -> None:
+    keep(db, sent(0, 1, 1000), shown(1, 1, 1000))
+    keep(db, sent(2, 2, 300, gtin="00000000000017"), shown(3, 2, 300, gtin="00000000000017"))
+    assert [one.label for one in prove(db, GTIN, minute(1), SHANGHAI).labels] == [LABEL]
+    assert prove(db, GTIN, minute(5), SHANGHAI).labels == ()
+    assert prove(db, GTIN, minute(5), SHANGHAI).fair is None
+
+
+def test_the_text_is_for_people_in_the_shops_time(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1290), shown(1, 1, 1290), sent(2, 1, 990, label=OTHER))
+    text = prove(db, GTIN, minute(5), SHANGHAI).text()
+    assert text.splitlines()[0] == f"{GTIN}, 2026-11-22 16:05 (Asia/Shanghai)"
+    assert "till:  ¥10.00 CNY since 2026-11-22 16:00:00 (fall)" in text
+    assert f"label {LABEL}: showed ¥12.90 CNY, proven 2026-11-22 16:01:00 by pixels" in text
+    assert f"label {OTHER}: may have shown ¥9.90 CNY, sent 2026-11-22 16:02:00" in text
+    assert "THE TILL MAY HAVE CHARGED MORE" in text
+    assert prove(db, GTIN, minute(5).astimezone(ZoneInfo(SHANGHAI)), SHANGHAI).to_json()["fair"] is False
+
+
+def test_an_unknown_product_is_said(db: sqlite3.Connection) -> None:
+    text = prove(db, "00000000000000", minute(0), "Europe/Berlin").text()
+    assert "nothing recorded" in text
+    assert "none had it" in text
+
+
+def test_old_parts_leave_and_the_chain_and_the_proof_stay(db: sqlite3.Connection, tmp_path: Path) -> None:
+    keep(db, charged(0, 1000), wanted(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), sent(2, 1, 800, label=OTHER))
+    late = 450 * 24 * 60
+    keep(db, charged(late, 900), sent(late, 2, 900))
+    part = export_part(db, minute(late), tmp_path / "old")
+    assert part is not None
+    db.execute("BEGIN")
+    close_part(db, part, minute(late))
+    db.execute("COMMIT")
+    assert db.execute("SELECT min(n), max(n) FROM journal").fetchone() == (6, 7)
+    assert verify(db) is None
+    assert verify_part(part.path) == part.hash
+    assert [entry.kind for entry in read_part(part.path)] == ["charged", "wanted", "sent", "shown", "sent"]
+    assert prices(prove(db, GTIN, minute(late - 10), SHANGHAI)) == ([1000], [800], [1000])
+    assert prices(prove(db, GTIN, minute(late + 1), SHANGHAI)) == ([1000], [800, 900], [900])
+    assert export_part(db, minute(late), tmp_path / "old") is None
+    keep(db, shown(late, 2, 900))
+    assert verify(db) is None
+    db.execute("UPDATE journal_carried SET price_minor = 1 WHERE kind = 'shown'")
+    assert verify(db) == 4
+
+
+def test_a_closed_part_cannot_be_changed_unseen(db: sqlite3.Connection, tmp_path: Path) -> None:
+    fill(db)
+    part = export_part(db, minute(500 * 24 * 60), tmp_path)
+    assert part is not None
+    assert verify_part(part.path, START) == part.hash
+    assert verify_part(part.path, b"x" * 32) is None
+
+
+def test_a_broken_chain_is_not_archived(db: sqlite3.Connection, tmp_path: Path) -> None:
+    fill(db)
+    db.execute("UPDATE journal SET price_minor = 1 WHERE n = 31")
+    with pytest.raises(StoreError, match="broken at row 31"):
+        export_part(db, minute(500 * 24 * 60), tmp_path)
+
+
+def test_a_part_that_does_not_fit_the_table_is_not_closed(db: sqlite3.Connection, tmp_path: Path) -> None:
+    fill(db)
+    part = export_part(db, minute(500 * 24 * 60), tmp_path)
+    assert part is not None
+    db.execute("UPDATE journal SET hash = zeroblob(32) WHERE n = 60")
+    with pytest.raises(StoreError, match="does not end"):
+        close_part(db, part, AT)
