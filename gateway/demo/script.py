@@ -64,7 +64,7 @@ class Script:
         """Return the labels of a product."""
         return [binding.label for binding in self.bindings() if binding.gtin == gtin]
 
-    def master(self, now: datetime) -> tuple[bytes, bytes]:
+    def master(self, now: datetime) -> tuple[list[bytes], list[bytes]]:
         """Return products and bindings as bodies."""
         sequence = self._next_sequence(now)
         return orders.products(self.products, sequence, full=True), orders.bindings(

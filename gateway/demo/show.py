@@ -91,8 +91,8 @@ class Play:
         async with MqttLink(self._broker.options("aisled-demo-hq")) as link:
             if not await self._settled(lambda: self._view.started, SETTLE_S):
                 raise LinkDown("the gateway does not report to the broker; " + self._on.children[-1].last_words())
-            for what, body in zip(("products", "bindings"), self._view.script.master(datetime.now(UTC)), strict=True):
-                await send(link, down(STORE, what), [body])
+            for what, bodies in zip(("products", "bindings"), self._view.script.master(datetime.now(UTC)), strict=True):
+                await send(link, down(STORE, what), bodies)
             await self._settled(lambda: {"products", "bindings"} <= self._view.masters, SETTLE_S)
             await self._send(link, self._view.script.opening(datetime.now(UTC)))
             await self._settled(lambda: self._is_mostly_shown() or self._curtain.is_set(), SETTLE_S)

@@ -27,7 +27,7 @@ from gateway.messages import Binding, Facing, Product
 
 BAD_LINES_SHOWN = 50
 Arriving = AsyncGenerator[tuple[MqttLink, list[Incoming]]]
-MASTER: dict[str, tuple[Callable[[Path, str], Any], Callable[..., bytes]]] = {
+MASTER: dict[str, tuple[Callable[[Path, str], Any], Callable[..., list[bytes]]]] = {
     "products": (tables.read_products, orders.products),
     "bindings": (tables.read_bindings, orders.bindings),
     "planogram": (tables.read_planogram, orders.planogram),
@@ -132,10 +132,10 @@ async def _master(broker: Broker, arguments: argparse.Namespace) -> int:
     read, body = MASTER[arguments.word]
     items: Sequence[Product | Binding | Facing] = _good(arguments, read(arguments.file, arguments.encoding))
     sequence = orders.new_sequence(datetime.now(UTC))
+    bodies = body(items, sequence, full=arguments.full)
     if not arguments.dry_run:
         async with MqttLink(broker.options(_client_id())) as link:
-            topic = down(arguments.store, arguments.word)
-            await send(link, topic, [body(items, sequence, full=arguments.full)])
+            await send(link, down(arguments.store, arguments.word), bodies)
     _say(arguments, {arguments.word: len(items), "sequence": sequence, "sent": not arguments.dry_run})
     return 0
 

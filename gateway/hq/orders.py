@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.errors import Refused
 from gateway.messages import Binding, Facing, PriceLine, Product
 
 LINES_A_PART = 500  # below 256 KiB, which careful brokers refuse; a lost connection repeats little
+MAX_FULL_BYTES = 16 * 1024 * 1024  # the gateway's limit; a list that replaces all cannot be split
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,17 @@ def cancel(head: WaveHead) -> bytes:
     return _wave(head, "cancel", 1, 1, [])
 
 
-def products(items: Sequence[Product], sequence: int, *, full: bool) -> bytes:
-    """Return master data."""
+def products(items: Sequence[Product], sequence: int, *, full: bool) -> list[bytes]:
+    """Return master data. `full` replaces all and so is one message; else it goes in parts, `sequence` and up."""
     return _master("products", [item.model_dump(exclude_none=True) for item in items], sequence, full=full)
 
 
-def bindings(items: Sequence[Binding], sequence: int, *, full: bool) -> bytes:
+def bindings(items: Sequence[Binding], sequence: int, *, full: bool) -> list[bytes]:
     """Return which product each label stands for; a null gtin is an order to unbind, so it is kept."""
     return _master("bindings", [item.model_dump() for item in items], sequence, full=full)
 
 
-def planogram(items: Sequence[Facing], sequence: int, *, full: bool) -> bytes:
+def planogram(items: Sequence[Facing], sequence: int, *, full: bool) -> list[bytes]:
     """Return the places on the shelves."""
     return _master("facings", [item.model_dump(exclude_none=True) for item in items], sequence, full=full)
 
@@ -84,8 +86,19 @@ def _wave(head: WaveHead, kind: str, part: int, parts: int, lines: list[dict[str
     )
 
 
-def _master(member: str, items: list[dict[str, Any]], sequence: int, *, full: bool) -> bytes:
-    return _json({"sequence": sequence, "full": full, member: items})
+def _master(member: str, items: list[dict[str, Any]], sequence: int, *, full: bool) -> list[bytes]:
+    if full:
+        body = _json({"sequence": sequence, "full": True, member: items})
+        if len(body) > MAX_FULL_BYTES:
+            raise Refused(
+                f"{len(items)} items are {len(body)} bytes, more than one message can hold; send without --full"
+            )
+        return [body]
+    starts = range(0, len(items), LINES_A_PART)
+    return [
+        _json({"sequence": sequence + number, "full": False, member: items[start : start + LINES_A_PART]})
+        for number, start in enumerate(starts)
+    ]
 
 
 def _rfc3339(at: datetime) -> str:
