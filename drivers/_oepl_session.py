@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from drivers._oepl_calls import Calls, Link
-from drivers._oepl_health import CLOCK_TOLERANCE_S, SYS_SILENCE_S, TAGS_MAX, Verdict, judge, wrong_settings
+from drivers._oepl_health import CLOCK_TOLERANCE_S, SYS_SILENCE_S, TAGS_MAX, judge, wrong_settings
 from drivers._oepl_station import Station
 from drivers._oepl_wire import SystemState, read_ws
 from gateway.driver import Services
@@ -36,7 +36,6 @@ class Session:
         self._services = services
         self._wanted = wanted
         self._manage = manage
-        self._verdict: Verdict | None = None
         self._first = True  # no life sign yet on this connection
         self._chore = asyncio.Event()
         self._set_time_s = float("-inf")
@@ -101,8 +100,7 @@ class Session:
 
     def _complain(self, bad: list[str]) -> None:
         for text in bad:
-            self._station.evidence.bad_records += 1
-            self._station.evidence.last_bad = text
+            self._station.complain(text)
             _log.warning("not understood: %s", text)
 
     def _look_at_system(self, system: SystemState) -> None:
@@ -168,11 +166,9 @@ class Session:
             self._station.keep_only({record.label for record in records})
 
     def report(self) -> None:
-        """Tell the state when it changed."""
+        """Tell the state; telling it again is what keeps it fresh."""
         verdict = judge(self._station.evidence)
-        if verdict != self._verdict:
-            self._verdict = verdict
-            self._services.report(verdict.state, verdict.reason, verdict.evidence, verdict.next_step)
+        self._services.report(verdict.state, verdict.reason, verdict.evidence, verdict.next_step)
 
 
 def _now_s() -> float:

@@ -28,6 +28,7 @@ from gateway.messages import Fact
 TABLE_MAX = 300  # an access point lists 256 at most: more labels than this are a fault, not a shop
 NEVER_S = float("-inf")
 BOOT_S = 20.0  # an access point answers again within this time of its restart
+LEFT_S = 1_500.0  # after 20 minutes without a check-in the access point has dropped what it held (esl T6)
 COMMAND_LIFE_S = 1_260.0  # the radio announces a command for 20 minutes, then gives it up
 
 
@@ -42,7 +43,7 @@ class Tag:
     push: Trace | None = None
     shown: Face | None = None
     watch: Trace | None = None  # the trace of `shown`, fed on for as long as it is the last one
-    seen_told_s: float = NEVER_S
+    heard_s: float = NEVER_S
     health_told_s: float = NEVER_S
     low_told: bool = False
 
@@ -62,7 +63,10 @@ class Lane:
 
 
 class Station:
-    """What is known of the access point. `due` are labels of which something is to be told; `news` is set with it."""
+    """What is known of the access point.
+
+    `due` are labels of which a reading is to be told, `doubted` those whose proof no longer holds; an event goes with each.
+    """
 
     def __init__(self, url: str, low_mv: int) -> None:
         self.low_mv = low_mv
@@ -73,6 +77,8 @@ class Station:
         self.listening_since_s: float | None = None
         self.due: dict[str, None] = {}
         self.news = asyncio.Event()
+        self.doubted: dict[str, None] = {}
+        self.doubt = asyncio.Event()
         self._updating = ""
         self._uptime_s = 0
         self._heard_s = 0.0
@@ -95,6 +101,8 @@ class Station:
                 self._system(event, heard_s, now_s)
             case TagRecord():
                 self.note(event)
+                if event.ours and (tag := self.tags.get(event.label)):
+                    tag.heard_s = now_s
                 self._feed(event.label, event, now_s)
             case Rebooting():
                 self._gap(Gap("ap_rebooted", restarted=True))
@@ -123,6 +131,13 @@ class Station:
                 del self.tags[label]
         self.evidence.tags = len(self.tags)
 
+    def holds_nothing(self, tag: Tag, now_s: float) -> bool:
+        """Whether nothing that was ever pushed to the tag from here can still be drawn: it was silent for too long."""
+        since_s = self.listening_since_s
+        if since_s is None or tag.record.label in self.lanes:
+            return False
+        return now_s - max(since_s, tag.heard_s) >= LEFT_S
+
     def is_low(self, record: TagRecord) -> bool:
         """Whether the last battery reading, if there is one, is below the limit."""
         return record.battery_mv is not None and record.battery_mv < self.low_mv
@@ -135,7 +150,7 @@ class Station:
             self._feed(record.label, record, now_s)
 
     def tell(self, label: str) -> None:
-        """Put a label on the list of those to tell about."""
+        """Put a label on the list of those of which a reading is to be told."""
         self.due[label] = None
         self.news.set()
 
@@ -191,19 +206,26 @@ class Station:
         if tag.watch is not None:
             _take_command(tag, tag.watch, event, now_s)
             tag.watch.feed(event, now_s)
-            self._look_at_watch(label, tag)
+            self.look_at_watch(label, tag)
 
     def _gap(self, gap: Gap) -> None:
         for label, tag in self.tags.items():
             for trace in (tag.push, tag.watch):
                 if trace is not None:
                     trace.feed(gap, 0.0)
-            self._look_at_watch(label, tag)
+            self.look_at_watch(label, tag)
         self.wake_all()
 
-    def _look_at_watch(self, label: str, tag: Tag) -> None:
+    def look_at_watch(self, label: str, tag: Tag) -> None:
+        """Put a label on the list of the doubted when its proof is gone."""
         if tag.watch is not None and tag.watch.stage is Stage.LOST:
-            self.tell(label)
+            self.doubted[label] = None
+            self.doubt.set()
+
+    def complain(self, text: str) -> None:
+        """Count something that was not understood, for the health report."""
+        self.evidence.bad_records += 1
+        self.evidence.last_bad = text
 
 
 def _take_command(tag: Tag, watch: Trace, event: Event, now_s: float) -> None:

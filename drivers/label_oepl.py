@@ -33,7 +33,7 @@ from drivers._oepl_tagtype import TagType
 from drivers._oepl_trace import Stage
 from gateway.driver import DeviceConfig, Emit, Face, Services
 from gateway.errors import DeviceError, Rejected
-from gateway.messages import Fact, Reading
+from gateway.messages import Fact, LabelLeft, Reading
 
 WISHES_MAX = 250  # labels with work in hand: the slots that the access point's radio has
 OVERTAKEN_MAX = 32  # wishes for one label that were replaced and not yet told
@@ -89,6 +89,7 @@ class Driver:
                 async with asyncio.TaskGroup() as self._group:
                     for lane in self._station.lanes.values():
                         self._start(lane)
+                    self._group.create_task(self._tell_doubts(), name=f"{self._config.id} doubts")
                     self._group.create_task(self._tell_news(), name=f"{self._config.id} news")
                     self._group.create_task(self._sweep(), name=f"{self._config.id} sweep")
                     await session.run()
@@ -184,8 +185,7 @@ class Driver:
         trace, tag.push = tag.push, None
         if watch and trace is not None:
             tag.shown, tag.watch = face, trace
-            if trace.stage is Stage.LOST:
-                self._station.tell(face.label)
+            self._station.look_at_watch(face.label, tag)
 
     async def _tell_verdict(self, lane: Lane) -> None:
         assert lane.verdict is not None
@@ -213,6 +213,7 @@ class Driver:
         for label, tag in self._station.tags.items():
             tag.push = None
             self._station.tell(label)
+            self._station.look_at_watch(label, tag)
 
     async def _sweep(self) -> None:
         """Put every label on the list in time for its next reading."""
@@ -221,22 +222,18 @@ class Driver:
             for label in self._station.tags:
                 self._station.tell(label)
 
-    async def _tell_news(self) -> None:
-        """Tell what is due: proofs that no longer hold, readings, health."""
+    async def _tell_doubts(self) -> None:
+        """Take back the proofs that no longer hold."""
+        station = self._station
         while True:
-            await self._station.news.wait()
-            self._station.news.clear()
-            labels = [*self._station.due]
-            self._station.due.clear()
-            readings: list[Reading | Fact] = []
-            for label in labels:
-                if (tag := self._station.tags.get(label)) is not None:
-                    await self._tell_revoked(tag)
-                    readings += await self._readings(tag)
-            if readings:
-                await self._uninterrupted(self._send(*readings))
+            await station.doubt.wait()
+            station.doubt.clear()
+            while station.doubted:
+                label, _ = station.doubted.popitem()
+                if (tag := station.tags.get(label)) is not None:
+                    await self._take_back(tag)
 
-    async def _tell_revoked(self, tag: Tag) -> None:
+    async def _take_back(self, tag: Tag) -> None:
         face, watch = tag.shown, tag.watch
         if face is None or watch is None or watch.stage is not Stage.LOST:
             return
@@ -246,26 +243,47 @@ class Driver:
         if tag.watch is watch:
             tag.shown = tag.watch = None
 
-    async def _readings(self, tag: Tag) -> list[Reading | Fact]:
+    async def _tell_news(self) -> None:
+        """Tell the readings that are due; a model of tags that the access point cannot name is asked for once a round."""
+        station = self._station
+        while True:
+            await station.news.wait()
+            station.news.clear()
+            labels = [*station.due]
+            station.due.clear()
+            nameless: set[int] = set()
+            readings: list[Reading | Fact] = []
+            for label in labels:
+                if (tag := station.tags.get(label)) is not None and tag.record.hw_type not in nameless:
+                    readings += await self._readings(tag, nameless)
+            if readings:
+                await self._uninterrupted(self._send(*readings))
+
+    async def _readings(self, tag: Tag, nameless: set[int]) -> list[Reading | Fact]:
         """Return the tag's reading, and its health when that is due; nothing for other access points' tags."""
-        kind = await self._kind(tag)
-        if kind is None or not tag.record.ours:
-            return []
-        readings: list[Reading | Fact] = [label_seen(tag.record, kind, self._now(), self._config.id)]
         now_s, low = asyncio.get_running_loop().time(), self._station.is_low(tag.record)
+        readings: list[Reading | Fact] = []
+        if self._station.holds_nothing(tag, now_s):
+            readings.append(LabelLeft(at=self._now(), source=self._config.id, label=tag.record.label))
+        kind = await self._kind(tag)
+        if kind is None:
+            nameless.add(tag.record.hw_type)
+        if kind is None or not tag.record.ours:
+            return readings
+        readings.append(label_seen(tag.record, kind, self._now(), self._config.id))
         if now_s - tag.health_told_s >= TELL_HEALTH_S or low != tag.low_told:
             tag.health_told_s, tag.low_told = now_s, low
             readings.append(label_health(tag.record, self._now(), self._config.id))
         return readings
 
     async def _kind(self, tag: Tag) -> TagType | None:
-        """Return the tag's type, asking the access point once per type and sweep."""
+        """Return the tag's type, asking the access point when it is not known yet."""
         hw_type, types = tag.record.hw_type, self._station.types
         if hw_type not in types and self._calls is not None:
             try:
                 types[hw_type] = await self._calls.tag_type(hw_type)
             except DeviceError as error:
-                _log.warning("%s: its type is not known: %s", tag.record.label, error)
+                self._station.complain(f"type {hw_type:02X} of label {tag.record.label}: {error}")
         return types.get(hw_type)
 
     async def _send(self, *messages: Reading | Fact) -> None:
