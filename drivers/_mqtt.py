@@ -22,6 +22,7 @@ from gateway.errors import ConfigError, GatewayError, LinkDown, Rejected
 __all__ = ["Incoming", "MqttLink", "MqttOptions", "TooLarge", "TurnedAway", "Will"]
 
 MAX_WAITING = 1_000  # publications that wait for room in the send window
+HANG_UP_S = 2.0  # a connection that broke later than this before CONNACK was the network's fault, not the version's
 GOODBYE_S = 1.0  # how long a polite DISCONNECT may take before the socket is shut
 
 
@@ -38,6 +39,7 @@ class MqttLink:
         self.protocol = MQTTProtocolVersion.MQTTv5
         self.max_packet = wire.UNLIMITED_PACKET
         self._socket: MqttSocket | None = None
+        self._opened_at = 0.0
         self._window = options.send_window
         self._inbound: list[Incoming] = []
         self._arrived = asyncio.Event()
@@ -127,7 +129,7 @@ class MqttLink:
 
     async def _open(self, protocol: MQTTProtocolVersion) -> None:
         loop = asyncio.get_running_loop()
-        self.protocol = protocol
+        self.protocol, self._opened_at = protocol, loop.time()
         self._connected, self._subscribed, self._ended = (
             loop.create_future(),
             loop.create_future(),
@@ -136,7 +138,7 @@ class MqttLink:
         self._socket = MqttSocket(self.options, protocol)
         self._socket.start(self._take)
         try:
-            async with asyncio.timeout(3 * self.options.connect_timeout_s):
+            async with asyncio.timeout(2 * self.options.connect_timeout_s):
                 await self._connected
                 if self.options.subscriptions:
                     self._socket.subscribe(self.options.subscriptions)
@@ -220,7 +222,8 @@ class MqttLink:
             return wire.dial_failure(end.problem, self.options)
         if "ALERT" in end.text.upper():  # TLS 1.3: a client certificate is refused only after the handshake
             return ConfigError(f"{where}: the broker refused our certificate: {end.text}")
-        if not self._connected.done() and self.protocol == MQTTProtocolVersion.MQTTv5:
+        at_once = asyncio.get_running_loop().time() - self._opened_at < HANG_UP_S
+        if at_once and not self._connected.done() and self.protocol == MQTTProtocolVersion.MQTTv5:
             return _OlderBroker(f"{where}: {end.text}")  # some old brokers just hang up on MQTT 5
         if wire.TAKEN_OVER in end.text:
             return wire.TurnedAway(f"{where}: another machine signed in with our client id {self.options.client_id}")

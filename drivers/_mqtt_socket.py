@@ -179,7 +179,7 @@ class MqttSocket:
         try:
             self._client.connect(*self._options.address, self._options.keep_alive_s, **version5)
         except (OSError, ValueError) as error:
-            problem = error
+            problem = error.with_traceback(None)  # its frames hold the socket that paho leaves open
         try:
             self._loop.call_soon_threadsafe(self._serve, problem)
         except RuntimeError:  # the event loop is closed: nobody waits any more

@@ -1,6 +1,7 @@
 """A real Mosquitto for tests: each on a free loopback port, with its own configuration, ended by its own process id."""
 
 import asyncio
+import getpass
 import shutil
 import socket
 import subprocess
@@ -46,7 +47,8 @@ class Mosquitto:
             pytest.skip("mosquitto is not installed (apt install mosquitto)")
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "mosquitto.conf"
-        config.write_text(f"listener {self.port} 127.0.0.1\n{self.extra}\n")
+        # Started as root it would become another user, who cannot read a test's folder.
+        config.write_text(f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n{self.extra}\n")
         with (self.folder / "mosquitto.log").open("ab") as log:
             self.process = subprocess.Popen([FOUND, "-c", str(config)], stdout=log, stderr=log)  # noqa: ASYNC220  (it must be known at once, to be ended)
         await until(self._listens)

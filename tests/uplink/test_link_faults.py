@@ -178,3 +178,19 @@ async def test_events_of_an_earlier_run_come_first(tmp_path: Path, broker: Mosqu
         await again.emit(250)
         await until(lambda: office.missing("telemetry", 500) == 0)
     assert office.arrived["telemetry"] == list(range(1, 501))
+
+
+async def test_after_a_reset_in_the_middle_of_connecting_mqtt_5_is_spoken_again(
+    tmp_path: Path, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+):
+    """A connection that breaks before CONNACK looks like an old broker; taken for one, answers to orders were lost."""
+    monkeypatch.setattr("drivers._mqtt.HANG_UP_S", 0.2)
+    proxy.black_hole()
+    timing = Timing(connect_timeout_s=5, scale=0.1)
+    async with gateway(tmp_path / "gw", proxy.url, timing=timing) as rig:
+        await until(lambda: proxy.connections == 1)
+        await asyncio.sleep(0.3)
+        proxy.reset()
+        proxy.heal()
+        await until(lambda: rig.reports.online() == 1)
+    assert "MQTT 5, " in rig.reports.said[-1][2]

@@ -153,7 +153,7 @@ async def gateway(
     def submit(*messages: Command | Fact) -> Awaitable[list[Fact]]:
         return core._put(messages)
 
-    hq = HqConfig(url=url, allow_plaintext=True, keep_alive_s=5, **config)
+    hq = HqConfig(url=url, allow_plaintext=True, **{"keep_alive_s": 5, **config})
     uplink = Uplink(hq, TOPICS, store, submit, clock, reports, timing=timing)
     running = [asyncio.ensure_future(core.run()), asyncio.ensure_future(uplink.run())]
     try:
