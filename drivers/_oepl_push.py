@@ -129,7 +129,7 @@ class Push:
             return
         if "preview" in self._station.evidence.wrong:
             raise self._not_shown("no_preview")
-        if kind.encodes_g5(tag.record):
+        if kind.encodes_g5(tag.record.version):
             raise self._not_shown(f"unprovable: {kind.name} gets G5 images, which cannot be read back")
 
     async def _send(self, tag: Tag, job: Job) -> None:
@@ -163,7 +163,7 @@ class Push:
         if self._station.lacks_flash_for(len(job.jpeg) + len(job.indexes)):
             raise self._not_shown("flash_low")
         self._trace = tag.push = Trace(await self._cleared(), job.kind.refresh_s)
-        self._lane.began = True
+        self._lane.began = tag.unconverted = True
         tag.shown = tag.watch = None
         tag.command_s = float("-inf")
         answered = await self._post(tag, job)
@@ -220,7 +220,7 @@ class Push:
         raw = await self._calls.encoded(self._face.label, nonce)
         if _hash(raw) != self._trace.hash:
             raise self._not_shown("other_image")
-        if self._weakest == "hash" and job.kind.encodes_g5(tag.record):
+        if self._weakest == "hash" and job.kind.encodes_g5(tag.record.version):
             return "hash"
         if decode_image(raw, job.kind) != job.indexes:
             raise self._not_shown("other_pixels")

@@ -12,8 +12,11 @@ from drivers._oepl_health import AP_STATE_ONLINE, FLASH_FLOOR_BYTES, RUN_STATE_R
 from drivers._oepl_tagtype import TagType
 from drivers._oepl_trace import Gap, Stage, Trace
 from drivers._oepl_wire import (
+    NEVER_EPOCH,
     BlockRequest,
     Event,
+    FileMissing,
+    NewImage,
     Progress,
     Rebooting,
     SameImage,
@@ -44,6 +47,7 @@ class Tag:
     shown: Face | None = None
     watch: Trace | None = None  # the trace of `shown`, fed on for as long as it is the last one
     heard_s: float = NEVER_S
+    unconverted: bool = True  # an upload may lie there (full flash, sleep hours) and be queued whenever it likes
     health_told_s: float = NEVER_S
     low_told: bool = False
 
@@ -65,7 +69,7 @@ class Lane:
 class Station:
     """What is known of the access point.
 
-    `due` are labels of which a reading is to be told, `doubted` those whose proof no longer holds; an event goes with each.
+    `due` are labels of which a reading is to be told, `doubted` those whose proof is gone; an event goes with each.
     """
 
     def __init__(self, url: str, low_mv: int) -> None:
@@ -134,7 +138,7 @@ class Station:
     def holds_nothing(self, tag: Tag, now_s: float) -> bool:
         """Whether nothing that was ever pushed to the tag from here can still be drawn: it was silent for too long."""
         since_s = self.listening_since_s
-        if since_s is None or tag.record.label in self.lanes:
+        if since_s is None or tag.unconverted or tag.record.label in self.lanes:
             return False
         return now_s - max(since_s, tag.heard_s) >= LEFT_S
 
@@ -146,6 +150,8 @@ class Station:
         """Keep a record that we asked for; only a trace with a gap learns from it, others have heard newer things."""
         self.note(record)
         tag = self.tags.get(record.label)
+        if tag is not None and tag.push is None and record.next_update_epoch == NEVER_EPOCH:
+            tag.unconverted = False
         if tag is not None and any(trace.gapped for trace in (tag.push, tag.watch) if trace):
             self._feed(record.label, record, now_s)
 
@@ -199,6 +205,8 @@ class Station:
         tag = self.tags.get(label)
         if tag is None or self.listening_since_s is None:
             return
+        if isinstance(event, NewImage | FileMissing | SameImage):
+            tag.unconverted = False
         if tag.push is not None:
             tag.push.feed(event, now_s)
             if lane := self.lanes.get(label):

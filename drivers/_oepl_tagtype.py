@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from drivers._oepl_wire import TagRecord, read_object
+from drivers._oepl_wire import read_object
 from gateway.errors import BadFrame
 
 PACKED_2BIT = 5  # `bpp` 5: four palette indexes a byte, MSB first, in the order of the colour table
@@ -48,10 +48,9 @@ class TagType:
             return f"rows of {row} pixels do not fill whole bytes"
         return None
 
-    def encodes_g5(self, record: TagRecord) -> bool:
-        """Whether the access point will use G5 for this tag's firmware (zlib goes first when both apply)."""
-        zlib_used = 0 < self.zlib_from <= record.version
-        return not zlib_used and 0 < self.g5_from <= record.version
+    def encodes_g5(self, version: int) -> bool:
+        """Whether the access point will use G5 for this version of tag firmware (zlib goes first when both apply)."""
+        return not 0 < self.zlib_from <= version and 0 < self.g5_from <= version
 
     @property
     def refresh_s(self) -> float:

@@ -15,6 +15,7 @@ from gateway.errors import BadFrame
 
 TEXT_CAP = 262_144  # one tag record is about 600 B and a `/get_db` page 5 kB; more than this is no access point
 DEEP_SLEEP_EPOCH = 3_216_153_600  # `nextcheckin` of a tag that was sent to deep sleep
+NEVER_EPOCH = 3_216_153_600  # `nextupdate` of a tag for which no upload waits to be converted
 REMOTE_CONTENT = 12  # contentMode of a tag that another access point feeds
 NO_BATTERY_READING = (0, 1337)
 EPOCH_FLOOR = 1_600_000_000  # an access point whose clock was never set counts from 1970
@@ -40,6 +41,7 @@ class TagRecord:
     hash: str
     last_seen_epoch: int
     next_check_in_epoch: int
+    next_update_epoch: int
     pending: int
     content_mode: int
     lqi: int
@@ -212,6 +214,7 @@ def read_record(tag: object) -> TagRecord:
         hash=digest.lower(),
         last_seen_epoch=_integer(tag, "lastseen"),
         next_check_in_epoch=_integer(tag, "nextcheckin"),
+        next_update_epoch=_integer(tag, "nextupdate"),
         pending=_integer(tag, "pending"),
         content_mode=_integer(tag, "contentMode"),
         lqi=_integer(tag, "LQI"),

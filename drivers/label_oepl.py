@@ -15,7 +15,7 @@ Next: `_oepl_push.py` for the steps of a push, `_oepl_trace.py` for what is beli
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Literal
@@ -23,23 +23,19 @@ from typing import Literal
 from pydantic import Field
 
 from drivers._oepl_calls import Calls, Link
-from drivers._oepl_facts import Proof, label_failed, label_health, label_seen, label_shown, label_stored
+from drivers._oepl_facts import Proof, label_failed, label_shown, label_stored
 from drivers._oepl_health import wanted_settings, wrong_settings
 from drivers._oepl_link import AiohttpLink
 from drivers._oepl_push import NotShown, Push
 from drivers._oepl_session import Session
-from drivers._oepl_station import Lane, Station, Tag
-from drivers._oepl_tagtype import TagType
-from drivers._oepl_trace import Stage
+from drivers._oepl_station import Lane, Station
+from drivers._oepl_tell import Teller, uninterrupted
 from gateway.driver import DeviceConfig, Emit, Face, Services
-from gateway.errors import DeviceError, Rejected
-from gateway.messages import Fact, LabelLeft, Reading
+from gateway.errors import Rejected
+from gateway.messages import Fact
 
 WISHES_MAX = 250  # labels with work in hand: the slots that the access point's radio has
 OVERTAKEN_MAX = 32  # wishes for one label that were replaced and not yet told
-TELL_SEEN_S = 540.0  # a reading of every label at least every 10 minutes
-TELL_HEALTH_S = 3_600.0
-FLUSH_S = 2.0  # to finish a fact in hand when stopped
 HAS_LED = 0x01
 BLINK_MAX_S = 255
 
@@ -84,14 +80,15 @@ class Driver:
         async with self._opened() as (link, calls):
             self._emit, self._calls = emit, calls
             session = Session(self._station, link, calls, self._services, self._wanted, manage=self._config.manage_ap)
+            teller = Teller(self._station, calls, emit, self._services.clock, self._config.id)
             await self._tell_unfinished()
             try:
                 async with asyncio.TaskGroup() as self._group:
                     for lane in self._station.lanes.values():
                         self._start(lane)
-                    self._group.create_task(self._tell_doubts(), name=f"{self._config.id} doubts")
-                    self._group.create_task(self._tell_news(), name=f"{self._config.id} news")
-                    self._group.create_task(self._sweep(), name=f"{self._config.id} sweep")
+                    self._group.create_task(teller.doubts(), name=f"{self._config.id} doubts")
+                    self._group.create_task(teller.news(), name=f"{self._config.id} news")
+                    self._group.create_task(teller.sweep(), name=f"{self._config.id} sweep")
                     await session.run()
             finally:
                 self._group = self._calls = None
@@ -158,7 +155,7 @@ class Driver:
         """Serve one label until nothing is wished for it; then its lane is given up."""
         while lane.wish is not None:
             while lane.overtaken:
-                await self._uninterrupted(self._tell_overtaken(lane))
+                await uninterrupted(self._tell_overtaken(lane))
             face, lane.current, lane.wish, lane.began = lane.wish, lane.wish, None, False
             await self._attempt(lane, face)
         del self._station.lanes[lane.label]
@@ -174,7 +171,7 @@ class Driver:
         else:
             lane.verdict = label_shown(face, proof, self._now(), self._config.id)
         shown = lane.verdict.type == "label.shown"
-        await self._uninterrupted(self._tell_verdict(lane))
+        await uninterrupted(self._tell_verdict(lane))
         self._release(face, watch=shown)
 
     def _release(self, face: Face, *, watch: bool) -> None:
@@ -207,7 +204,7 @@ class Driver:
                 lane.verdict = lane.verdict or label_failed(
                     lane.current, "driver_restarted", outcome, self._now(), self._config.id
                 )
-                await self._uninterrupted(self._tell_verdict(lane))
+                await uninterrupted(self._tell_verdict(lane))
             if lane.wish is None:
                 del self._station.lanes[lane.label]
         for label, tag in self._station.tags.items():
@@ -215,90 +212,9 @@ class Driver:
             self._station.tell(label)
             self._station.look_at_watch(label, tag)
 
-    async def _sweep(self) -> None:
-        """Put every label on the list in time for its next reading."""
-        while True:
-            await asyncio.sleep(TELL_SEEN_S)
-            for label in self._station.tags:
-                self._station.tell(label)
-
-    async def _tell_doubts(self) -> None:
-        """Take back the proofs that no longer hold."""
-        station = self._station
-        while True:
-            await station.doubt.wait()
-            station.doubt.clear()
-            while station.doubted:
-                label, _ = station.doubted.popitem()
-                if (tag := station.tags.get(label)) is not None:
-                    await self._take_back(tag)
-
-    async def _take_back(self, tag: Tag) -> None:
-        face, watch = tag.shown, tag.watch
-        if face is None or watch is None or watch.stage is not Stage.LOST:
-            return
-        _log.warning("%s: no longer proven: %s", face.label, watch.reason)
-        fact = label_failed(face, watch.reason, "unsettled", self._now(), self._config.id)
-        await self._uninterrupted(self._send(fact))
-        if tag.watch is watch:
-            tag.shown = tag.watch = None
-
-    async def _tell_news(self) -> None:
-        """Tell the readings that are due; a model of tags that the access point cannot name is asked for once a round."""
-        station = self._station
-        while True:
-            await station.news.wait()
-            station.news.clear()
-            labels = [*station.due]
-            station.due.clear()
-            nameless: set[int] = set()
-            readings: list[Reading | Fact] = []
-            for label in labels:
-                if (tag := station.tags.get(label)) is not None and tag.record.hw_type not in nameless:
-                    readings += await self._readings(tag, nameless)
-            if readings:
-                await self._uninterrupted(self._send(*readings))
-
-    async def _readings(self, tag: Tag, nameless: set[int]) -> list[Reading | Fact]:
-        """Return the tag's reading, and its health when that is due; nothing for other access points' tags."""
-        now_s, low = asyncio.get_running_loop().time(), self._station.is_low(tag.record)
-        readings: list[Reading | Fact] = []
-        if self._station.holds_nothing(tag, now_s):
-            readings.append(LabelLeft(at=self._now(), source=self._config.id, label=tag.record.label))
-        kind = await self._kind(tag)
-        if kind is None:
-            nameless.add(tag.record.hw_type)
-        if kind is None or not tag.record.ours:
-            return readings
-        readings.append(label_seen(tag.record, kind, self._now(), self._config.id))
-        if now_s - tag.health_told_s >= TELL_HEALTH_S or low != tag.low_told:
-            tag.health_told_s, tag.low_told = now_s, low
-            readings.append(label_health(tag.record, self._now(), self._config.id))
-        return readings
-
-    async def _kind(self, tag: Tag) -> TagType | None:
-        """Return the tag's type, asking the access point when it is not known yet."""
-        hw_type, types = tag.record.hw_type, self._station.types
-        if hw_type not in types and self._calls is not None:
-            try:
-                types[hw_type] = await self._calls.tag_type(hw_type)
-            except DeviceError as error:
-                self._station.complain(f"type {hw_type:02X} of label {tag.record.label}: {error}")
-        return types.get(hw_type)
-
-    async def _send(self, *messages: Reading | Fact) -> None:
+    async def _send(self, *messages: Fact) -> None:
         assert self._emit is not None
         await self._emit(*messages)
-
-    async def _uninterrupted(self, telling: Coroutine[None, None, None]) -> None:
-        """Finish telling even when we are stopped meanwhile, so that what is committed is also known as told."""
-        task = asyncio.ensure_future(telling)
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await asyncio.wait({task}, timeout=FLUSH_S)
-            task.cancel()
-            raise
 
     def _now(self) -> datetime:
         return self._services.clock.now()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import zlib
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -171,7 +172,21 @@ def test_paths_of_small_and_big_type_numbers() -> None:
     assert tag_type_path(0x1A2) == "/tagtypes/01A2.json"
 
 
-def test_g5_begins_with_its_firmware_unless_zlib_does() -> None:
+@pytest.mark.parametrize(
+    ("zlib_from", "g5_from", "version", "g5"),
+    [
+        (0, 0x20, 0x28, True),
+        (0, 0x20, 0x1F, False),
+        (0x28, 0x20, 0x28, False),
+        (0x29, 0x20, 0x28, True),
+        (0, 0, 9, False),
+    ],
+)
+def test_g5_is_used_from_its_firmware_on(*, zlib_from: int, g5_from: int, version: int, g5: bool) -> None:
+    assert replace(kind(8, 1), zlib_from=zlib_from, g5_from=g5_from).encodes_g5(version) is g5
+
+
+def test_g5_and_zlib_versions_are_hexadecimal() -> None:
     body = json.loads(TAG_TYPES[0x00].as_json()) | {"g5_compression": "20", "zlib_compression": "30"}
     found = read_tag_type(json.dumps(body).encode(), 1)
     assert (found.g5_from, found.zlib_from) == (0x20, 0x30)

@@ -14,7 +14,7 @@ from drivers.label_oepl import OVERTAKEN_MAX, WISHES_MAX, Config, Driver
 from drivers.simulators.access_point import ApConfig
 from gateway.driver import Checkable, Labels
 from gateway.errors import LinkDown, Rejected
-from gateway.messages import LabelFailed, LabelHealth, LabelSeen, LabelShown, LabelStored
+from gateway.messages import LabelFailed, LabelHealth, LabelLeft, LabelSeen, LabelShown, LabelStored
 from tests.drivers.oepl_shop import OTHER, SMALL_BWR, TAG, Shop, open_shop
 from tests.virtual_time import eventually, run
 
@@ -62,6 +62,55 @@ def test_readings_come_at_least_every_ten_minutes_and_health_hourly() -> None:
         told = [m for m in shop.messages if isinstance(m, LabelHealth)]
         assert 2 <= len(told) <= 3
         assert told[-1].last_seen is not None
+
+    in_shop(test)
+
+
+def test_a_model_that_the_access_point_cannot_name_is_told_and_harms_no_other() -> None:
+    async def test(shop: Shop) -> None:
+        shop.ap.box.records[OTHER].hw_type = 0x7D
+        shop.ap.tags[OTHER].kind_number = 0x7D
+        shop.messages.clear()
+        await eventually(lambda: TAG in shop.seen(), 900)
+        await eventually(lambda: shop.health[-1][1] == "bad_records", 900)
+        assert "type 7D" in shop.health[-1][2]
+        face = await shop.show(1)
+        assert isinstance(await shop.outcome(face), LabelShown)
+
+    in_shop(test, TWO)
+
+
+def left(shop: Shop) -> list[str]:
+    return [m.label for m in shop.messages if isinstance(m, LabelLeft)]
+
+
+def test_a_label_that_was_silent_for_longer_than_anything_is_kept_for_it_has_left() -> None:
+    async def test(shop: Shop) -> None:
+        face = await shop.show(1)
+        await eventually(lambda: shop.ap.box.queued(TAG), 60)
+        shop.fault("silence_tag", TAG)
+        await shop.outcome(face)
+        assert left(shop) == []
+        await asyncio.sleep(3600)
+        assert set(left(shop)) == {TAG}
+
+    in_shop(test, TWO)
+
+
+def test_a_silent_label_whose_upload_waits_unconverted_has_not_left() -> None:
+    async def test(shop: Shop) -> None:
+        face = await shop.show(1)
+        await eventually(lambda: ("POST", "/imgupload") in shop.link.requests, 60)
+        shop.ap.box.flash_is_full = True
+        shop.fault("silence_tag", TAG)
+        found = await shop.outcome(face)
+        assert isinstance(found, LabelFailed)
+        assert (found.reason, found.outcome) == ("not_converted", "unsettled")
+        await asyncio.sleep(7200)
+        assert left(shop) == []
+        shop.fault("flash_full", full=False)
+        await asyncio.sleep(7200)
+        assert set(left(shop)) == {TAG}
 
     in_shop(test)
 

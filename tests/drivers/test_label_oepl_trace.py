@@ -28,6 +28,7 @@ BEFORE = TagRecord(
     hash=OLD_HASH,
     last_seen_epoch=1000,
     next_check_in_epoch=1060,
+    next_update_epoch=3216153600,
     pending=0,
     content_mode=24,
     lqi=200,

@@ -5,18 +5,21 @@ T1-T13 are the ways in which this access point shows a wrong price or says a wro
 
 import asyncio
 import math
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from drivers.label_oepl import Driver
 from drivers.simulators.access_point import AccessPoint, ApConfig
 from gateway.driver import Face
 from gateway.errors import Rejected
 from gateway.messages import LabelFailed, LabelShown
 from tests.drivers.oepl_shop import OTHER, SMALL_BWR, TAG, Shop, open_shop
-from tests.virtual_time import eventually, run
+from tests.virtual_time import InProcessLink, eventually, run
 
+ZLIB_TYPE = 0x34  # the access point packs its images
 NORM_BWR = 0x01  # 296x128: three blocks raw
 ONE_BIG = ApConfig(macs=(TAG,), types=(NORM_BWR,), tag_version=0x20)  # a firmware without compression
 
@@ -360,6 +363,40 @@ def test_t11_a_time_stamp_over_the_face_is_seen_in_the_pixels() -> None:
         assert "timestamp_overlay" in [reason for _, reason, _, _ in shop.health]
 
     in_shop(test, ApConfig(macs=(TAG,), types=(SMALL_BWR,), settings=(("showtimestamp", 1),)), manage_ap=False)
+
+
+def test_the_file_read_back_must_be_the_one_that_the_tag_took() -> None:
+    """The same pixels in another encoding, as an old cached answer could be, are no proof."""
+
+    class Recoded(InProcessLink):
+        async def request(self, method: str, path: str, **rest: Any) -> tuple[int, bytes]:
+            status, body = await super().request(method, path, **rest)
+            if path.startswith("/current/"):
+                body = body[:4] + zlib.compress(zlib.decompress(body[4:]), 1)
+            return status, body
+
+    async def test(shop: Shop) -> None:
+        await shop.stop()
+        shop.driver = Driver(shop.driver._config, shop.driver._services, Recoded(shop.ap, shop.air))
+        shop.start()
+        found = await shop.outcome(await shop.show(1))
+        assert isinstance(found, LabelFailed)
+        assert (found.reason, found.outcome) == ("other_image", "unsettled")
+
+    in_shop(test, ApConfig(macs=(TAG,), types=(ZLIB_TYPE,)))
+
+
+def test_a_label_in_deep_sleep_is_not_sent_to() -> None:
+    async def test(shop: Shop) -> None:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = f"mac={TAG}&cmd=deepsleep".encode()
+        await shop.link.request("POST", "/tag_cmd", headers=form, body=body, deadline_s=5)
+        await eventually(lambda: shop.ap.tags[TAG].deep_sleep, 120)
+        found = await shop.outcome(await shop.show(1))
+        assert isinstance(found, LabelFailed)
+        assert (found.reason, found.outcome) == ("label_asleep", "never_sent")
+
+    in_shop(test)
 
 
 def test_t12_a_tag_that_another_access_point_took_over() -> None:

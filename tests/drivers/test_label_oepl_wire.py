@@ -182,6 +182,7 @@ class Pages:
     ) -> tuple[int, bytes]:
         del method, headers, body, deadline_s
         self.asked.append(int(path.partition("pos=")[2]))
+        assert len(self.asked) < 9, "it runs for ever"
         page = {"tags": [RECORD], "continu": self.following[self.asked[-1]]}
         return 200, json.dumps(page).encode()
 
