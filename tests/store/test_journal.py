@@ -100,6 +100,10 @@ def fill(db: sqlite3.Connection) -> None:
         )
 
 
+FORGED = (
+    "INSERT INTO journal SELECT 61, at, kind, via, label, gtin, 1, 'CNY', wave, digest, 1, '', '', hash, hash "
+    "FROM journal WHERE n = 60"
+)
 TAMPERING = [
     ("UPDATE journal SET price_minor = 1 WHERE n = 31", 31),
     ("UPDATE journal SET at = replace(at, '08:', '09:') WHERE n = 7", 7),
@@ -109,7 +113,7 @@ TAMPERING = [
     ("DELETE FROM journal", 1),
     ("UPDATE journal SET hash = zeroblob(32) WHERE n = 60", 60),
     ("UPDATE journal SET prev = zeroblob(32) WHERE n = 4", 4),
-    ("INSERT INTO journal SELECT 61, at, kind, via, label, gtin, 1, 'CNY', wave, digest, 1, '', '', hash, hash FROM journal LIMIT 1", 61),
+    (FORGED, 61),
     ("UPDATE journal SET n = -1 WHERE n = 3", 1),
 ]  # fmt: skip
 

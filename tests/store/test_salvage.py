@@ -191,6 +191,24 @@ def test_an_unharmed_crash_loses_and_declares_nothing(tmp_path: Path) -> None:
     assert business == list(range(1, BUSINESS + 2))
 
 
+def test_a_database_that_was_never_checkpointed_and_lost_its_log(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with opened(tmp_path / "a.db") as store:
+            await store.append([sensor()])
+            left = crashed(tmp_path / "a.db", tmp_path / "crashed")
+        no_log_nor_index(left)
+        again = make(left)
+        report = await again.open()
+        await again.append([sensor()])
+        [number] = sequences(await drain(again, "telemetry"))
+        assert set(range(1, number)) == declared(await drain(again, "business"), "telemetry")
+        assert "was empty" in report.facts[0].data_json()
+        assert number > 1
+        await again.close()
+
+    asyncio.run(run())
+
+
 def test_rows_beyond_a_destroyed_page_are_saved_and_the_file_set_aside(tmp_path: Path) -> None:
     path = damaged_copy(clean=True, into=tmp_path)
     with closing(sqlite3.connect(path)) as connection:
