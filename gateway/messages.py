@@ -484,7 +484,10 @@ class AuditEntry(Fact):
 
 
 class BufferDropped(Fact):
-    """Rows left the outbox unsent: sequences `first_sequence` .. `last_sequence` of `about` will never arrive."""
+    """Rows left the outbox unsent: `count` of `first_sequence` .. `last_sequence` of `about` will never arrive.
+
+    All of them, or every second one where telemetry was thinned. After damage also numbers that were never used.
+    """
 
     type: ClassVar[str] = "buffer.dropped"
     about: Stream

@@ -65,6 +65,7 @@ class Store:
         self._shared = not in_thread or path == MEMORY
         self._in_thread = in_thread
         self._thread: WriterThread | None = None
+        self._open = False
         self._loop: asyncio.AbstractEventLoop
         self._lazy: asyncio.TimerHandle | None = None
         self._appended = asyncio.Event()
@@ -77,6 +78,7 @@ class Store:
         if self._in_thread:
             self._thread = WriterThread(self._committer)
             self._thread.start()
+        self._open = True
         return report
 
     def _start(self) -> OpenReport:
@@ -158,6 +160,9 @@ class Store:
     ) -> list[tuple[int, bytes]]:
         """Return committed `(sequence, event)` rows past `after`, in order; one at least if there is any."""
         start = max(after, self._outbox.freed(stream))
+        newest = self._outbox.newest[stream].after(start, limit, max_bytes)
+        if newest or self._outbox.is_dry(stream, start):
+            return newest
         page = await self._publisher_reader.run(lambda db: unsent(db, stream, start, limit, max_bytes))
         if page.damaged:
             log.error("rows were damaged on the disk", extra={"stream": stream, "sequences": page.damaged})
@@ -228,7 +233,10 @@ class Store:
             return function(self._outbox.connection)
 
     async def close(self) -> None:
-        """Finish what is queued, delete what was freed, mark the file clean. Less than a second."""
+        """Finish what is queued, delete what was freed, mark the file clean. Less than a second; once is enough."""
+        if not self._open:
+            return
+        self._open = False
         if self._lazy is not None:
             self._lazy.cancel()
         self._publisher_reader.close()

@@ -241,3 +241,13 @@ async def test_a_row_that_turned_bad_is_not_sent_but_declared(tmp_path: Path) ->
         business = await drain(store, "business")
         assert declared(business, "telemetry") == {1, 5, 6}
         assert store.waiting()["telemetry"] == 7
+
+
+async def test_closing_twice_or_before_opening_does_nothing(tmp_path: Path) -> None:
+    store = make(tmp_path / "a.db")
+    await store.close()
+    await store.open()
+    await store.close()
+    await store.close()
+    async with opened(tmp_path / "a.db") as again:
+        await again.append([cleared()])
