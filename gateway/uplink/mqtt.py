@@ -21,7 +21,7 @@ from gateway.messages import GatewayHealth
 from gateway.prices.waves import MAX_BYTES
 from gateway.uplink.backoff import PERSON_S, TURNED_AWAY_S, BackOff
 from gateway.uplink.commands import Orders, TrustedClock
-from gateway.uplink.publisher import PATIENCE_S, Outbox, Publisher, Submit
+from gateway.uplink.publisher import PATIENCE_S, SUSPECT_S, Outbox, Publisher, Submit
 from gateway.uplink.settings import HqConfig, read_secret
 from gateway.uplink.topics import Topics
 
@@ -37,6 +37,7 @@ class Timing:
     """Every wait of the uplink; tests shorten them. `scale` shortens the back-off."""
 
     patience_s: float = PATIENCE_S
+    suspect_s: float = SUSPECT_S
     connect_timeout_s: float = 5.0
     worked_s: float = 10.0
     scale: float = 1.0
@@ -72,6 +73,7 @@ class Uplink:
             clock,
             max_message=config.max_message_kib * 1024,
             patience_s=self._timing.patience_s,
+            suspect_s=self._timing.suspect_s,
         )
 
     async def run(self) -> None:

@@ -9,7 +9,7 @@ Not here: the connection (`mqtt.py`), numbering and encoding of events (`store/`
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -24,6 +24,12 @@ WINDOW = 20
 BUSINESS_SHARE = 4  # batches of business for each one of telemetry while both wait
 PATIENCE_S = 10.0
 MOST_PATIENCE = 6  # times PATIENCE_S: for a link so slow that not one PUBACK came in time
+# A broker with a limit that it does not announce just hangs up on what is too large (Mosquitto's message_size_limit).
+# After so many links in a row that broke on a stream without one PUBACK its events go alone; and one of this size that
+# still breaks every link after so long is set aside: no outage of the network looks like that for minutes.
+BARREN_LINKS = 3
+SUSPECT_BYTES = 16_384
+SUSPECT_S = 300.0
 PACKET_SPARE = 512  # topic, properties and headers around a payload
 
 log = logging.getLogger(__name__)
@@ -51,6 +57,10 @@ class Submit(Protocol):
         """Hand over, in order."""
 
 
+class _Silence(LinkDown):
+    """The link is there, but nothing is acknowledged."""
+
+
 class _Batch(NamedTuple):
     last: int
     events: int
@@ -65,6 +75,8 @@ class _Lane:
     freed: int = 0
     sent: int = 0
     careful: int = 0
+    barren: int = 0  # links in a row that broke before the first PUBACK
+    barren_since: float = 0.0
     dry: bool = False  # all that is committed was read; until the next append there is nothing to ask for
     in_flight: deque[_Batch] = field(default_factory=deque)
 
@@ -88,6 +100,7 @@ class Publisher:
         *,
         max_message: int = 256 * 1024,
         patience_s: float = PATIENCE_S,
+        suspect_s: float = SUSPECT_S,
     ) -> None:
         self._outbox = outbox
         self._topics = topics
@@ -95,6 +108,7 @@ class Publisher:
         self._clock = clock
         self._max_message = max_message
         self._patience_s = patience_s
+        self._suspect_s = suspect_s
         self._slowness = 1
         self._lanes = (_Lane("business"), _Lane("telemetry"))
         self._turn = 0
@@ -119,8 +133,22 @@ class Publisher:
                         lane.dry = False
                 else:
                     await self._wait(link, appended, fresh=self.published == before)
+        except _Silence:
+            raise
+        except LinkDown:
+            self._count_barren()
+            raise
         finally:
             appended.cancel()
+
+    def _count_barren(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for lane in self._lanes:
+            if lane.sent > lane.freed:
+                lane.barren_since = lane.barren_since if lane.barren else now
+                lane.barren += 1
+            if lane.barren >= BARREN_LINKS:
+                lane.careful = max(lane.careful, lane.sent)
 
     def _in_flight(self) -> int:
         return sum(len(lane.in_flight) for lane in self._lanes)
@@ -128,7 +156,8 @@ class Publisher:
     async def _fill(self, link: MqttLink) -> None:
         """Send what waits while there is room in the window."""
         limit = min(self._max_message, link.max_packet - PACKET_SPARE)
-        while self._in_flight() < WINDOW:
+        alone = any(lane.barren >= BARREN_LINKS for lane in self._lanes)
+        while self._in_flight() < (1 if alone else WINDOW):
             lane = next((lane for lane in self._next_lanes() if lane.may_send()), None)
             if lane is None:
                 return
@@ -146,17 +175,24 @@ class Publisher:
             return
         self._turn = self._turn + 1 if lane.stream == "business" else 0
         payload = b"[" + b",".join(event for _, event in rows) + b"]"
-        if len(payload) > limit:  # only a single event can be: the store gives one at least
-            if lane.in_flight:
-                lane.careful = rows[0][0]  # its turn comes when all before it is acknowledged
-            else:
-                await self._set_aside(lane, rows[0][0], f"{len(payload)} bytes, the broker takes {limit}")
+        if len(payload) > limit and lane.in_flight:  # a single event: the store gives one at least
+            lane.careful = rows[0][0]  # its turn comes when all before it is acknowledged
+            return
+        if len(payload) > limit or self._breaks_links(lane, rows):
+            why = f"takes {limit}" if len(payload) > limit else f"hung up on it {lane.barren} times"
+            await self._set_aside(lane, rows[0][0], f"{len(payload)} bytes, the broker {why}")
             return
         if not self._in_flight():
             self._progress_at = asyncio.get_running_loop().time()
         done = link.publish(self._topics[lane.stream], payload)
         lane.in_flight.append(_Batch(rows[-1][0], len(rows), done))
         lane.sent = rows[-1][0]
+
+    def _breaks_links(self, lane: _Lane, rows: Sequence[tuple[int, bytes]]) -> bool:
+        """Tell whether this one event has broken every link for long enough, and is large enough to be the reason."""
+        suspected_s = asyncio.get_running_loop().time() - lane.barren_since
+        long = lane.barren > BARREN_LINKS and suspected_s > self._suspect_s
+        return long and len(rows) == 1 and not self._in_flight() and len(rows[0][1]) > SUSPECT_BYTES
 
     async def _wait(self, link: MqttLink, appended: "asyncio.Future[None]", *, fresh: bool) -> None:
         """Wait for new rows or for a PUBACK; with something in flight, not longer than patience allows."""
@@ -172,7 +208,7 @@ class Publisher:
             # A link that brought nothing at all may just be slow: resending at this pace would never end.
             self._slowness = min(2 * self._slowness, MOST_PATIENCE) if fresh else 1
             link.drop(f"no PUBACK for {patience_s:g} s")
-            raise LinkDown(f"the broker is connected but acknowledged nothing for {patience_s:g} s")
+            raise _Silence(f"the broker is connected but acknowledged nothing for {patience_s:g} s")
 
     async def _settle(self) -> bool:
         """Free the contiguous prefix that the broker has taken; act on what it refused. Tell whether there was any."""
@@ -188,7 +224,7 @@ class Publisher:
                     break
                 except Rejected as error:
                     raise ConfigError(f"the broker refuses {self._topics[lane.stream]}: {error}") from error
-                self._slowness = 1
+                self._slowness, lane.barren = 1, 0
                 self.published += batch.events
                 lane.freed = batch.last
             if lane.freed > freed:
@@ -229,4 +265,5 @@ class Publisher:
         )
         await self._submit(dropped, alarm)
         lane.sent = lane.freed = sequence
+        lane.barren = 0
         self._outbox.free(lane.stream, sequence)

@@ -194,3 +194,21 @@ async def test_after_a_reset_in_the_middle_of_connecting_mqtt_5_is_spoken_again(
         proxy.heal()
         await until(lambda: rig.reports.online() == 1)
     assert "MQTT 5, " in rig.reports.said[-1][2]
+
+
+async def test_a_broker_that_hangs_up_on_a_large_event_gets_all_others(tmp_path: Path):
+    """Mosquitto does not announce `message_size_limit`: it closes the connection, on every try."""
+    broker = Mosquitto(tmp_path / "broker", "allow_anonymous true\nmessage_size_limit 17000")
+    await broker.start()
+    office = HeadOffice()
+    timing = Timing(suspect_s=0.3, worked_s=10, scale=0.1)
+    try:
+        async with office.at(broker.url), gateway(tmp_path / "gw", broker.url, timing=timing) as rig:
+            await rig.emit(5)
+            await rig.emit(1, size=20_000)
+            await rig.emit(50)
+            await until(lambda: office.first_seen("telemetry")[-1:] == [56])
+    finally:
+        broker.stop()
+    assert office.first_seen("telemetry") == [*range(1, 6), *range(7, 57)]
+    assert "aisled.buffer.dropped.v1" in {body["type"] for body in office.bodies}

@@ -217,6 +217,50 @@ async def test_a_batch_that_the_broker_finds_too_large_goes_one_by_one():
     assert [message.first_sequence for message in rig.kept if isinstance(message, BufferDropped)] == [2]
 
 
+async def broken_links(rig: Bench, count: int) -> list[int]:
+    """Let so many links break on the first thing sent; return how many batches each one carried."""
+    carried = []
+    for _ in range(count):
+        wire = Wire()
+        async with rig.on(wire) as task:
+            await settled(lambda wire=wire, task=task: bool(wire.sent) or task.done())  # type: ignore[misc]
+            if wire.waiting:
+                wire.waiting[0].set_exception(LinkDown("the connection broke"))
+                await settled(task.done)
+        carried.append(len(wire.sent))
+    return carried
+
+
+async def test_an_event_that_breaks_every_link_is_found_and_set_aside():
+    """A broker with a limit that it does not announce hangs up on what is too large."""
+    rows = Rows(telemetry=[20_000, *[0] * 300])
+    rig = bench(rows, suspect_s=0.0)
+    assert await broken_links(rig, 4) == [4, 4, 4, 1]
+    wire = Wire()
+    async with rig.on(wire):
+        await settled(lambda: len(wire.sent) > 0)
+        assert wire.sent[0][1] == [2]
+        assert rows.freed == [("telemetry", 1)]
+    assert [message.first_sequence for message in rig.kept if isinstance(message, BufferDropped)] == [1]
+
+
+@pytest.mark.parametrize(("size", "suspect_s"), [(0, 0.0), (20_000, 300.0)], ids=["small", "not for long"])
+async def test_a_network_that_breaks_links_costs_no_event(size: int, suspect_s: float):
+    rows = Rows(telemetry=[size, *[0] * 50])
+    rig = bench(rows, suspect_s=suspect_s)
+    assert (await broken_links(rig, 12))[3:] == [1] * 9
+    wire = Wire()
+    async with rig.on(wire):
+        for _ in range(51):
+            await settled(lambda: bool(wire.waiting))
+            wire.puback()
+            if rows.freed and rows.freed[-1][1] == 51:
+                break
+        await settled(lambda: rows.freed[-1] == ("telemetry", 51))
+    assert rig.kept == []
+    assert [number for _, numbers in wire.sent for number in numbers] == list(range(1, 52))
+
+
 async def test_a_broker_that_refuses_events_needs_a_person():
     rows, wire = Rows(business=[0]), Wire()
     async with bench(rows).on(wire) as task:

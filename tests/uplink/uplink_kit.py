@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from drivers._mqtt import Incoming, MqttLink, MqttOptions
 from gateway.core import Core, Rule
-from gateway.messages import Command, Fact, SensorEvent, SensorEventKept, Stream
+from gateway.messages import Fact, SensorEvent, SensorEventKept, Stream
 from gateway.store.store import Store
 from gateway.uplink.mqtt import Timing, Uplink
 from gateway.uplink.settings import HqConfig
@@ -135,9 +135,6 @@ class Rig:
             self.emitted[stream] += step
             count -= step
 
-    async def submit(self, *messages: Command | Fact) -> list[Fact]:
-        return await self.core._put(messages)
-
 
 @contextlib.asynccontextmanager
 async def gateway(
@@ -150,11 +147,8 @@ async def gateway(
     await store.open()
     core = Core(store, rules)
 
-    def submit(*messages: Command | Fact) -> Awaitable[list[Fact]]:
-        return core._put(messages)
-
     hq = HqConfig(url=url, allow_plaintext=True, **{"keep_alive_s": 5, **config})
-    uplink = Uplink(hq, TOPICS, store, submit, clock, reports, timing=timing)
+    uplink = Uplink(hq, TOPICS, store, core.submit, clock, reports, timing=timing)
     running = [asyncio.ensure_future(core.run()), asyncio.ensure_future(uplink.run())]
     try:
         yield Rig(store, core, uplink, reports)
