@@ -50,6 +50,7 @@ class Tag:
     unconverted: bool = True  # an upload may lie there (full flash, sleep hours) and be queued whenever it likes
     health_told_s: float = NEVER_S
     low_told: bool = False
+    blank_told: bool = False
 
 
 @dataclass(slots=True)
@@ -125,7 +126,10 @@ class Station:
             self._discover(record)
             return
         before, tag.record = tag.record, record
-        if (before.hw_type, before.ours) != (record.hw_type, record.ours) or self.is_low(record) != tag.low_told:
+        if not record.blank:
+            tag.blank_told = False
+        other = (before.hw_type, before.ours) != (record.hw_type, record.ours)
+        if other or self.is_low(record) != tag.low_told or self.restarted_unknown(tag):
             self.tell(record.label)
 
     def keep_only(self, labels: set[str]) -> None:
@@ -141,6 +145,11 @@ class Station:
         if since_s is None or tag.unconverted or tag.record.label in self.lanes:
             return False
         return now_s - max(since_s, tag.heard_s) >= LEFT_S
+
+    def restarted_unknown(self, tag: Tag) -> bool:
+        """Whether the tag restarted while we do not know its face: it was shown before this process began."""
+        known = tag.watch is not None or tag.push is not None or tag.record.label in self.lanes
+        return tag.record.blank and not known and not tag.blank_told
 
     def is_low(self, record: TagRecord) -> bool:
         """Whether the last battery reading, if there is one, is below the limit."""

@@ -14,7 +14,7 @@ from drivers._oepl_tagtype import TagType
 from drivers._oepl_trace import Stage
 from gateway.driver import Clock, Emit
 from gateway.errors import DeviceError
-from gateway.messages import Fact, LabelLeft, Reading
+from gateway.messages import Fact, LabelDoubted, LabelLeft, Reading
 
 TELL_SEEN_S = 540.0  # a reading of every label at least every 10 minutes
 TELL_HEALTH_S = 3_600.0
@@ -83,6 +83,12 @@ class Teller:
         readings: list[Reading | Fact] = []
         if self._station.holds_nothing(tag, now_s):
             readings.append(LabelLeft(at=self._clock.now(), source=self._source, label=tag.record.label))
+        if self._station.restarted_unknown(tag):
+            tag.blank_told = True
+            restarted = LabelDoubted(
+                at=self._clock.now(), source=self._source, label=tag.record.label, reason="tag_rebooted"
+            )
+            readings.append(restarted)
         kind = await self._kind(tag)
         if kind is None:
             nameless.add(tag.record.hw_type)

@@ -233,6 +233,17 @@ class LabelLeft(Reading):
     label: Label
 
 
+class LabelDoubted(Reading):
+    """The label restarted, by what its access point knows, and the driver does not know which face was on its glass.
+
+    Said of faces that were proven before the driver started; of others it says `LabelFailed`. No news for a label that
+    was never proven to show anything.
+    """
+
+    label: Label
+    reason: Reason
+
+
 # Facts: prices
 
 

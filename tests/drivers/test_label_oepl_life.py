@@ -14,7 +14,7 @@ from drivers.label_oepl import OVERTAKEN_MAX, WISHES_MAX, Config, Driver
 from drivers.simulators.access_point import ApConfig
 from gateway.driver import Checkable, Labels
 from gateway.errors import LinkDown, Rejected
-from gateway.messages import LabelFailed, LabelHealth, LabelLeft, LabelSeen, LabelShown, LabelStored
+from gateway.messages import LabelDoubted, LabelFailed, LabelHealth, LabelLeft, LabelSeen, LabelShown, LabelStored
 from tests.drivers.oepl_shop import OTHER, SMALL_BWR, TAG, Shop, open_shop
 from tests.virtual_time import eventually, run
 
@@ -279,6 +279,31 @@ def test_a_break_after_all_is_stored_costs_nothing() -> None:
         await eventually(lambda: shop.stored(face))
         shop.fault("drop_ws")
         assert isinstance(await shop.outcome(face), LabelShown)
+
+    in_shop(test)
+
+
+def doubted(shop: Shop) -> list[str]:
+    return [m.reason for m in shop.messages if isinstance(m, LabelDoubted) and m.label == TAG]
+
+
+def test_a_label_that_restarted_while_no_driver_lived_is_doubted_once() -> None:
+    async def test(shop: Shop) -> None:
+        await shop.outcome(await shop.show(1))
+        await shop.stop()
+        shop.fault("reboot_tag", TAG)
+        await asyncio.sleep(60)
+        shop.driver = Driver(shop.driver._config, shop.driver._services, shop.link)  # a new process knows no face
+        shop.messages.clear()
+        shop.start()
+        await eventually(lambda: doubted(shop), 60)
+        await asyncio.sleep(7200)
+        assert doubted(shop) == ["tag_rebooted"]
+        face = await shop.show(2)
+        assert isinstance(await shop.outcome(face), LabelShown)
+        shop.fault("reboot_tag", TAG)
+        await eventually(lambda: shop.taken_back(face), 120)
+        assert doubted(shop) == ["tag_rebooted"]
 
     in_shop(test)
 
