@@ -71,6 +71,7 @@ class Ledger:
         except BaseException:
             self.outbox.rollback()
             raise
+        self.outbox.committed()
 
     def _write(self, messages: Sequence[Message]) -> None:
         self.outbox.forget()

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from gateway.messages import GATEWAY, BufferDropped, Fact, Message, Stream
 from gateway.store.events import EventEncoder
+from gateway.store.newest import Newest
 from gateway.store.schema import STREAMS
 
 
@@ -79,6 +80,8 @@ class Outbox:
         self._marked: dict[Stream, Counters] = {}
         self._wishes: dict[Stream, int] = dict.fromkeys(STREAMS, 0)
         self.counters: dict[Stream, Counters] = {stream: Counters() for stream in STREAMS}
+        self.newest: dict[Stream, Newest] = {stream: Newest() for stream in STREAMS}
+        self._fresh: dict[Stream, list[tuple[int, bytes]]] = {stream: [] for stream in STREAMS}
         self.written: dict[Stream, int] = dict.fromkeys(STREAMS, 0)  # bytes since start, for the forecast
 
     def load(self) -> None:
@@ -91,6 +94,13 @@ class Outbox:
     def mark(self) -> None:
         """Remember the counters: a transaction begins."""
         self._marked = {stream: replace(counters) for stream, counters in self.counters.items()}
+        for fresh in self._fresh.values():
+            fresh.clear()
+
+    def committed(self) -> None:
+        """Show what was added since `mark` to the publisher: the transaction is on disk."""
+        for stream, fresh in self._fresh.items():
+            self.newest[stream].add(fresh)
 
     def rollback(self) -> None:
         """Take the counters back: the transaction failed."""
@@ -113,6 +123,7 @@ class Outbox:
 
     def _insert(self, stream: Stream, fresh: list[Row]) -> None:
         self.connection.executemany(_INSERT[stream], fresh)
+        self._fresh[stream] += [(sequence, event) for sequence, event, _ in fresh]
         counters = self.counters[stream]
         counters.last = fresh[-1][0]
         counters.rows += len(fresh)
@@ -129,6 +140,10 @@ class Outbox:
     def wish_free(self, stream: Stream, through: int) -> None:
         """Note that head office has everything through this number, at most what there is; any thread."""
         self._wishes[stream] = max(self._wishes[stream], min(through, self.counters[stream].last))
+
+    def is_dry(self, stream: Stream, after: int) -> bool:
+        """Tell whether there is nothing past `after`, not even uncommitted."""
+        return after >= self.counters[stream].last
 
     def freed(self, stream: Stream) -> int:
         """Through which number the rows are gone or about to go."""
@@ -149,6 +164,8 @@ class Outbox:
 
     def drop_through(self, stream: Stream, through: int) -> int:
         """Delete the oldest rows through this number; return how many there were."""
+        self.newest[stream].forget(through)
+        self._fresh[stream] = [row for row in self._fresh[stream] if row[0] > through]
         rows, size = self.connection.execute(_WEIGH[stream], [through]).fetchone()
         self.connection.execute(_DELETE[stream], [through])
         self._taken(stream, rows, size)
@@ -160,6 +177,7 @@ class Outbox:
 
     def drop_even(self, stream: Stream, first: int, last: int) -> int:
         """Delete the even numbers of this range; return how many there were."""
+        self._from_the_middle(stream)
         rows, size = self.connection.execute(_WEIGH_EVEN[stream], [first, last]).fetchone()
         self.connection.execute(_DELETE_EVEN[stream], [first, last])
         self._taken(stream, rows, size)
@@ -167,12 +185,18 @@ class Outbox:
 
     def discard(self, stream: Stream, sequences: Sequence[int]) -> None:
         """Delete rows whose bytes are not what was written, and declare them."""
+        self._from_the_middle(stream)
         for sequence in sequences:
             weight = self.connection.execute(_WEIGH_ONE[stream], [sequence]).fetchone()
             if weight is not None:
                 self.connection.execute(_DELETE_ONE[stream], [sequence])
                 self._taken(stream, 1, weight[0])
                 self.add([dropped(stream, sequence, sequence, 1, "the row was damaged on the disk", self.clock.now())])
+
+    def _from_the_middle(self, stream: Stream) -> None:
+        """Rows between others are about to go: none of them may be shown from memory."""
+        self.newest[stream].clear()
+        self._fresh[stream].clear()
 
     def _taken(self, stream: Stream, rows: int, size: int) -> None:
         self.counters[stream].rows -= rows
