@@ -77,7 +77,7 @@ class Trace:
                 self._on_gap(event)
             case _, Rebooting():
                 self._on_gap(Gap("ap_rebooted", restarted=True))
-            case _, TagRecord(ours=False):
+            case _, TagRecord(was_away=True):
                 self._lose("moved")  # another access point writes to this tag from now on (esl T12)
             case Stage.SENDING, _:
                 self._while_sending(event)

@@ -16,8 +16,8 @@ from gateway.errors import BadFrame
 TEXT_CAP = 262_144  # one tag record is about 600 B and a `/get_db` page 5 kB; more than this is no access point
 DEEP_SLEEP_EPOCH = 3_216_153_600  # `nextcheckin` of a tag that was sent to deep sleep
 NEVER_EPOCH = 3_216_153_600  # `nextupdate` of a tag for which no upload waits to be converted
-REMOTE_CONTENT = 12  # contentMode of a tag that another access point feeds
 NO_BATTERY_READING = (0, 1337)
+REMOTE_CONTENT = 12  # contentMode of a tag that another access point feeds
 EPOCH_FLOOR = 1_600_000_000  # an access point whose clock was never set counts from 1970
 WAKEUP_REBOOT = 0xE0  # wakeupReason from here on: failed update, boot, network scan, watchdog
 LABEL = re.compile(r"[0-9A-F]{16}")
@@ -59,7 +59,12 @@ class TagRecord:
     @property
     def ours(self) -> bool:
         """False when another access point serves this tag (esl T12)."""
-        return not self.external and self.content_mode != REMOTE_CONTENT
+        return not self.external
+
+    @property
+    def was_away(self) -> bool:
+        """Whether another access point served this tag since the last push: the mode stays until the next one."""
+        return self.external or self.content_mode == REMOTE_CONTENT
 
     @property
     def rebooted(self) -> bool:

@@ -106,6 +106,13 @@ class Glass:
             self.in_flight = None
         return self.entries != before
 
+    def doubt(self, reason: str) -> bool:
+        """Note that something may have changed the glass. False: it was not proven anyway."""
+        if self.doubted or all(e.state != "proven" for e in self.entries):
+            return False
+        self.doubted, self.trouble = True, reason
+        return True
+
     def sign_off(self) -> None:
         """Forget all: a person has seen to it that this glass shows nothing any more."""
         self.entries, self.in_flight, self.doubted = (), None, False

@@ -51,6 +51,7 @@ class Pricing:
             m.Tick: self._tick,
             m.LabelSeen: self._seen,
             m.LabelLeft: self._left,
+            m.LabelDoubted: self._doubted,
             m.LabelShown: self._shown,
             m.LabelFailed: self._failed,
             m.FaceRefused: self._face_refused,
@@ -136,6 +137,7 @@ class Pricing:
             lines=len(good),
             refused=len(bad),
             labels=sum(len(self.shelf.labels_of(gtin)) for gtin in good),
+            supersedes=wave.supersedes,
         )
         out += [notes.WaveKept(at=part.at, source=part.source, wave=wave, lines=tuple(good.values())), accepted]
         return [*out, *self.schedule.enter(wave, good, part), *self._work(part.at)]
@@ -253,6 +255,12 @@ class Pricing:
             return []
         glass = self.shelf.glass(reading.label)
         return self._settle(glass, glass.gtins(), reading.at) if glass.left(reading.source, reading.at) else []
+
+    def _doubted(self, reading: m.LabelDoubted) -> list[m.Message]:
+        if not self.shelf.knows(reading.label):
+            return []
+        glass = self.shelf.glass(reading.label)
+        return self._settle(glass, glass.gtins(), reading.at) if glass.doubt(reading.reason) else []
 
     def _settle(self, glass: Glass, before: set[str], at: datetime) -> list[m.Message]:
         self.shelf.index(glass, before)

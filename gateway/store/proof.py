@@ -53,7 +53,11 @@ class Charge:
 
 @dataclass(frozen=True)
 class Proof:
-    """One product in the minute `from_at` .. `until_at` (exclusive)."""
+    """One product in the minute `from_at` .. `until_at` (exclusive).
+
+    `fair`: whether at every instant of it the tills charged no more than any label showed or may have shown; None = one
+    side is not known.
+    """
 
     gtin: str
     timezone: str
@@ -61,18 +65,11 @@ class Proof:
     until_at: datetime
     labels: tuple[LabelProof, ...]
     charged: tuple[Charge, ...]
-
-    @property
-    def fair(self) -> bool | None:
-        """Whether the tills charged no more than any label showed or may have shown; None = one side is not known."""
-        shown = [f.price_minor for one in self.labels for f in (*one.proven, *one.possible) if f.gtin == self.gtin]
-        prices = [price for price in shown if price is not None]
-        charged = [charge.price_minor for charge in self.charged if charge.price_minor is not None]
-        return max(charged) <= min(prices) if prices and charged else None
+    fair: bool | None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for `aisled prove --json`."""
-        return asdict(self) | {"from_at": stamp(self.from_at), "until_at": stamp(self.until_at), "fair": self.fair}
+        return asdict(self) | {"from_at": stamp(self.from_at), "until_at": stamp(self.until_at)}
 
     def text(self) -> str:
         """Return it for people, in the shop's time."""
@@ -96,10 +93,38 @@ def prove(connection: sqlite3.Connection, gtin: str, at: datetime, timezone: str
     end = start + timedelta(minutes=1)
     query = f"{_BOTH} WHERE gtin = ? AND label IS NOT NULL ORDER BY n"
     labels = sorted({str(entry.label) for entry in entries(connection, query, [gtin])})
-    proofs = [_label(connection, label, stamp(start), stamp(end)) for label in labels]
-    charges = entries(connection, f"{_BOTH} WHERE gtin = ? AND kind = 'charged' ORDER BY n", [gtin])
+    histories = {label: _history(connection, label) for label in labels}
+    charges = list(entries(connection, f"{_BOTH} WHERE gtin = ? AND kind = 'charged' ORDER BY n", [gtin]))
+    proofs = [_label(label, rows, stamp(start), stamp(end)) for label, rows in histories.items()]
     concerned = tuple(one for one in proofs if any(face.gtin == gtin for face in (*one.proven, *one.possible)))
-    return Proof(gtin, timezone, start, end, concerned, _charged(charges, stamp(start), stamp(end)))
+    rows = sorted([*charges, *(row for history in histories.values() for row in history)], key=lambda row: row.n)
+    fair = _fair(gtin, rows, stamp(start), stamp(end))
+    return Proof(gtin, timezone, start, end, concerned, _charged(charges, stamp(start), stamp(end)), fair)
+
+
+def _history(connection: sqlite3.Connection, label: str) -> list[Entry]:
+    """Return what happened to a label, less the faces of which no byte ever left us."""
+    rows = list(entries(connection, f"{_BOTH} WHERE label = ? ORDER BY n", [label]))
+    never_sent = {(row.via, row.revision) for row in rows if row.outcome == "never_sent"}
+    return [row for row in rows if (row.via, row.revision) not in never_sent]
+
+
+def _fair(gtin: str, rows: Iterable[Entry], start: str, end: str) -> bool | None:
+    """Replay tills and labels together, in the order of the journal, and compare after each row of the minute."""
+    glasses: dict[str, _Glass] = {}
+    charge: int | None = None
+    verdict: bool | None = None
+    for row in rows:
+        if row.at >= end:
+            continue
+        if row.kind == "charged":
+            charge = row.price_minor
+        else:
+            glasses.setdefault(str(row.label), _Glass()).feed(row)
+        lowest = min((price for glass in glasses.values() for price in glass.prices(gtin)), default=None)
+        known = None if charge is None or lowest is None else charge <= lowest
+        verdict = known if row.at <= start or verdict is None else verdict and known is not False
+    return verdict
 
 
 def _charged(rows: Iterable[Entry], start: str, end: str) -> tuple[Charge, ...]:
@@ -113,17 +138,14 @@ def _charged(rows: Iterable[Entry], start: str, end: str) -> tuple[Charge, ...]:
     return tuple(found)
 
 
-def _label(connection: sqlite3.Connection, label: str, start: str, end: str) -> LabelProof:
-    history = list(entries(connection, f"{_BOTH} WHERE label = ? ORDER BY n", [label]))
-    never_sent = {(row.via, row.revision) for row in history if row.outcome == "never_sent"}
+def _label(label: str, history: Iterable[Entry], start: str, end: str) -> LabelProof:
     glass = _Glass()
     proven: dict[int, Shown] = {}
     possible: dict[int, Shown] = {}
     for row in history:
         if row.at >= end:
             continue
-        if (row.via, row.revision) not in never_sent:
-            glass.feed(row)
+        glass.feed(row)
         if row.at <= start:
             proven.clear()
             possible.clear()
@@ -139,6 +161,11 @@ class _Glass:
         self.proven: dict[int, Shown] = {}
         self.open: dict[int, tuple[Entry, Shown]] = {}
         self._settled: set[tuple[str, int | None]] = set()
+
+    def prices(self, gtin: str) -> list[int]:
+        """Return the prices of this product that the glass shows or may show now."""
+        faces = [*self.proven.values(), *(face for _, face in self.open.values())]
+        return [face.price_minor for face in faces if face.gtin == gtin and face.price_minor is not None]
 
     def feed(self, row: Entry) -> None:
         """Take the next row."""

@@ -63,7 +63,8 @@ def test_markers() -> None:
     assert record(wakeupReason=0xFC).rebooted
     assert not record(wakeupReason=4).rebooted
     assert not record(isexternal=True).ours
-    assert not record(contentMode=12).ours
+    assert record(contentMode=12).ours
+    assert record(contentMode=12).was_away
     assert record(modecfgjson="not json").file == ""
 
 

@@ -48,7 +48,7 @@ async def one_act(twin: Twin) -> None:  # noqa: C901, PLR0912 - a table of dice
         twin.fault(ap, "radio_loss", rng.choice((0, 0.2, 0.5)))
     elif dice < 0.96:
         twin.fault(ap, "wake_tag", label)
-    else:
+    elif label in twin.aps[ap].box.records:
         twin.fault(ap, "foreign_upload", label)
     await asyncio.sleep(rng.choice((0, 0.05, 1, 5, 20, 60, 200)))
 
