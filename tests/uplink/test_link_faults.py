@@ -80,7 +80,7 @@ async def test_refused_connections(tmp_path: Path, broker: Mosquitto, proxy: Tcp
 @paces
 async def test_a_black_hole_and_then_a_reset(tmp_path: Path, broker: Mosquitto, proxy: TcpProxy, pace: Pace):
     office = HeadOffice()
-    async with office.at(broker.url), gateway(tmp_path / "gw", proxy.url, timing=pace.timing) as rig:
+    async with office.at(broker.url), gateway(tmp_path / "gw", proxy.url, timing=pace.timing, keep_alive_s=20) as rig:
         await load(rig, 0.3)
         proxy.black_hole()
         await load(rig, pace.silence_s)
