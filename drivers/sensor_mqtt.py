@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from gateway.errors import ConfigError, LinkDown
 from gateway.messages import SensorEvent, SensorEventKept, Stream
 
 KEEP_SESSION_S = 1  # MQTT 3.1.1 knows only yes and no; how long is the broker's own setting
+GROUP_BYTES = 400_000  # about 2 000 events
 FINISH_S = 2.0  # within the supervisor's deadline for a stop
 REPORT_S = 1.0
 RENEW_S = 60.0
@@ -183,8 +184,9 @@ class Driver:
         except TimeoutError:
             self._report()
             return
-        events = self._events_of(messages, known=link.session_present)
-        await _to_the_end(_keep(link, emit, messages, events))
+        for group in _groups(messages):
+            events = self._events_of(group, known=link.session_present)
+            await _to_the_end(_keep(link, emit, group, events))
         if asyncio.get_running_loop().time() - self._reported_s >= REPORT_S:
             self._report()
 
@@ -238,6 +240,18 @@ class Driver:
         else:
             evidence = f"{self._events} events since start, the last {silent_s:.0f} s ago"
             report("online", "events", evidence, "nothing to do")
+
+
+def _groups(messages: Sequence[Incoming]) -> Iterator[Sequence[Incoming]]:
+    """Cut what has arrived into groups for one commit each: what is in memory at once stays small."""
+    begin = size = 0
+    for end, message in enumerate(messages):
+        size += len(message.payload)
+        if size > GROUP_BYTES:
+            yield messages[begin : end + 1]
+            begin, size = end + 1, 0
+    if begin < len(messages):
+        yield messages[begin:]
 
 
 async def _keep(link: MqttLink, emit: Emit, messages: Sequence[Incoming], events: Sequence[SensorEvent]) -> None:

@@ -212,7 +212,7 @@ async def test_password_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "users").write_text("aisled:geheim\n")
     process = await asyncio.create_subprocess_exec("mosquitto_passwd", "-U", tmp_path / "users")
     assert await process.wait() == 0
-    broker = Mosquitto(tmp_path / "broker", f"password_file {tmp_path / 'users'}\nuser root")
+    broker = Mosquitto(tmp_path / "broker", f"password_file {tmp_path / 'users'}")
     await broker.start()
     (tmp_path / "password").write_text("geheim\n")
     (tmp_path / "wrong").write_text("hm")
