@@ -248,7 +248,10 @@ class LabelDoubted(Reading):
 
 
 class WaveAccepted(Fact):
-    """All parts of a wave are kept; `lines` good, `refused` bad, `labels` bound to its products."""
+    """All parts of a wave are kept; `lines` good, `refused` bad, `labels` bound to its products.
+
+    A `cancel` says in `supersedes` what it took back.
+    """
 
     type: ClassVar[str] = "price.wave.accepted"
     wave: str
@@ -260,6 +263,7 @@ class WaveAccepted(Fact):
     lines: int
     refused: int
     labels: int
+    supersedes: str | None = None
 
 
 class WaveRefused(Fact):

@@ -43,7 +43,7 @@ class View:
     def sent(self, scene: Scene) -> None:
         """Note an order that is about to be sent."""
         self.scenes[scene.wave] = scene
-        self.progress.sent(scene.wave, cancels=scene.cancels)
+        self.progress.sent(scene.wave)
 
     def feed(self, event: Event) -> None:
         """Take one event; repeats are dropped here, by the ledger."""

@@ -70,8 +70,8 @@ class Ledger:
         return new
 
     def complete(self) -> bool:
-        """Say whether nothing is missing and nothing contradicts itself."""
-        return not any(stream.gaps() or stream.conflicts for stream in self.streams.values())
+        """Say whether something came, nothing of it is missing, and nothing contradicts itself."""
+        return bool(self.streams) and not any(stream.gaps() or stream.conflicts for stream in self.streams.values())
 
     def report(self) -> list[dict[str, Any]]:
         """Return one row for each stream, for people and programs."""

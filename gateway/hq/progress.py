@@ -47,7 +47,6 @@ class Wave:
     """One wave, over all gateways of the shop."""
 
     id: str
-    cancels: str | None = None
     expected: set[str] = field(default_factory=set)
     gateways: dict[str, GatewayWave] = field(default_factory=dict)
 
@@ -92,9 +91,9 @@ class Progress:
     def __init__(self) -> None:
         self.waves: OrderedDict[str, Wave] = OrderedDict()
 
-    def sent(self, wave_id: str, cancels: str | None = None) -> Wave:
-        """Note that head office sent a wave; nobody has answered yet. `cancels` = the wave that it takes back."""
-        wave = self.waves.setdefault(wave_id, Wave(wave_id, cancels))
+    def sent(self, wave_id: str) -> Wave:
+        """Note that head office sent a wave; nobody has answered yet."""
+        wave = self.waves.setdefault(wave_id, Wave(wave_id))
         while len(self.waves) > MAX_WAVES:
             self.waves.popitem(last=False)
         return wave
@@ -111,14 +110,13 @@ class Progress:
         else:
             _apply(part, event.type, event.data)
         if event.type == "price.wave.accepted" and event.data["kind"] == "cancel":
-            self._cancelled(event.gateway, wave_id, part)
+            self._cancelled(event.gateway, event.data["supersedes"], part)
 
-    def _cancelled(self, gateway: str, wave_id: str, part: GatewayWave) -> None:
+    def _cancelled(self, gateway: str, target_id: str, part: GatewayWave) -> None:
         """End both: a cancel that was accepted is done, what it takes back is over, whatever its labels show by now."""
         part.stage = "converged"
-        target = self.waves.get(self.waves[wave_id].cancels or "")
-        if target and gateway in target.gateways:
-            target.gateways[gateway].stage = "cancelled"
+        if target := self.waves.get(target_id):
+            target.gateways.setdefault(gateway, GatewayWave()).stage = "cancelled"
 
 
 def _apply(part: GatewayWave, kind: str, data: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from gateway.hq.wire import Event
 AT = datetime(2026, 11, 22, tzinfo=UTC)
 ACCEPTED = {
     "kind": "change", "sequence": 1, "issuer": "a", "effective_at": "2026-11-22T00:00:00Z", "effective_local": "08:00",
-    "lines": 2, "refused": 1, "labels": 2,
+    "lines": 2, "refused": 1, "labels": 2, "supersedes": None,
 }  # fmt: skip
 
 
@@ -82,8 +82,7 @@ def test_refused_and_cancelled() -> None:
     tell(progress, "price.wave.refused", reason="stale sequence")
     assert (progress.waves["w1"].stage, progress.waves["w1"].over) == ("refused", True)
     tell(progress, "price.wave.accepted", "w2", **ACCEPTED)
-    progress.sent("c1", cancels="w2")
-    tell(progress, "price.wave.accepted", "c1", **(ACCEPTED | {"kind": "cancel"}))
+    tell(progress, "price.wave.accepted", "c1", **(ACCEPTED | {"kind": "cancel", "supersedes": "w2"}))
     assert (progress.waves["w2"].stage, progress.waves["c1"].stage) == ("cancelled", "converged")
 
 
