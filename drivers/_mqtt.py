@@ -81,6 +81,11 @@ class MqttLink:
             self._socket.taken(batch)
         return batch
 
+    @property
+    def waiting(self) -> int:
+        """Messages that `receive` would return at once."""
+        return len(self._inbound)
+
     def ack(self, *messages: Incoming) -> None:
         """Send PUBACK for messages of this link. Nothing happens when the link is gone: they will come again."""
         if self._socket is None or self._ended.done():

@@ -11,7 +11,7 @@ import asyncio
 import ipaddress
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -137,6 +137,7 @@ class Driver:
 
     def __init__(self, config: Config, services: Services) -> None:
         self._config, self._services = config, services
+        self._in_hand: asyncio.Future[None] | None = None  # one group is on its way to the disk
         self._events = 0
         self._last_event_s: float | None = None
         self._bad: Counter[str] = Counter()
@@ -149,8 +150,11 @@ class Driver:
         try:
             async with MqttLink(self._options(KEEP_SESSION_S, (self._config.topic,))) as link:
                 self._report()
-                while True:
-                    await self._serve(link, emit)
+                try:
+                    while True:
+                        await self._serve(link, emit)
+                finally:
+                    await self._finish()
         except LinkDown as error:
             step = "check the broker, its power and the cable; it is tried again by itself"
             self._services.report("offline", "broker_unreachable", str(error), step)
@@ -186,9 +190,25 @@ class Driver:
             return
         for group in _groups(messages):
             events = self._events_of(group, known=link.session_present)
-            await _to_the_end(_keep(link, emit, group, events))
+            await self._settle()  # the group before was committed while this one was read
+            self._in_hand = asyncio.ensure_future(_keep(link, emit, group, events))
+        if not link.waiting:
+            await self._settle()
         if asyncio.get_running_loop().time() - self._reported_s >= REPORT_S:
             self._report()
+
+    async def _settle(self) -> None:
+        if self._in_hand is not None:
+            await asyncio.shield(self._in_hand)
+            self._in_hand = None
+
+    async def _finish(self) -> None:
+        """Finish the write in hand also at a stop: else its messages would come a second time."""
+        task, self._in_hand = self._in_hand, None
+        if task is not None:
+            await asyncio.wait({task}, timeout=FINISH_S)
+            if not task.cancel() and not task.cancelled():
+                task.exception()  # it was raised already, or the link is gone
 
     def _events_of(self, messages: Sequence[Incoming], *, known: bool) -> list[SensorEvent]:
         """Read the messages. What a broker retained was seen before, unless it does not know us yet."""
@@ -258,17 +278,6 @@ async def _keep(link: MqttLink, emit: Emit, messages: Sequence[Incoming], events
     if events:
         await emit(*events)
     link.ack(*messages)
-
-
-async def _to_the_end(work: Coroutine[None, None, None]) -> None:
-    """Finish the write in hand also when a stop comes in between: else its messages would come a second time."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(task, FINISH_S)
-        raise
 
 
 def _secret(path: Path | None) -> str | None:
