@@ -24,12 +24,15 @@ class Known:
         return True
 
 
-def fault(request: m.Request, knows: Callable[[object], bool], priced: Callable[[object], bool]) -> str | None:
+def fault(request: m.Request, knows: Callable[[str], bool], priced: Callable[[str], bool]) -> str | None:
     """Return why a command cannot be carried out, or None."""
+    label, gtin = request.args.get("label"), request.args.get("gtin")
     if request.name in OF_LABEL:
-        return None if knows(request.args.get("label")) else "args.label must name a label that this gateway knows"
+        known = isinstance(label, str) and knows(label)
+        return None if known else "args.label must name a label that this gateway knows"
     if request.name == "force":
-        return None if priced(request.args.get("gtin")) else "args.gtin must name a product that has a price"
+        known = isinstance(gtin, str) and priced(gtin)
+        return None if known else "args.gtin must name a product that has a price"
     if request.name == "ping":
         return None
     return "unknown command; known: blink, confirm_time, force, ping, refresh, resume, sign_off"

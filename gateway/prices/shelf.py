@@ -48,7 +48,7 @@ class Shelf:
             self.index(glass, set())
         self.stale: dict[str, None] = dict.fromkeys(sorted(self._glass))
 
-    def knows(self, label: object) -> bool:
+    def knows(self, label: str) -> bool:
         """Tell whether the label was ever bound or heard of."""
         return label in self._glass
 

@@ -1,21 +1,12 @@
 """At no instant does a till charge more than a label shows, whatever happens in whatever order (abstract shop)."""
 
-import importlib.util
 import os
-import sys
-from pathlib import Path
 
 import pytest
 
 from gateway.prices import switch
 from gateway.prices.shelf import Shelf
-
-_spec = importlib.util.spec_from_file_location("price_world", Path(__file__).with_name("world.py"))
-assert _spec is not None
-assert _spec.loader is not None
-world = importlib.util.module_from_spec(_spec)
-sys.modules["price_world"] = world
-_spec.loader.exec_module(world)
+from tests.prices import world
 
 GTINS = world.GTINS
 

@@ -1,18 +1,10 @@
 """The code's decisions equal the specification's on its whole state space; each broken rule of it does harm."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from gateway.prices import switch
 from gateway.prices.switch import CachingTill
-
-_spec = importlib.util.spec_from_file_location("switch_model", Path(__file__).with_name("switch_model.py"))
-assert _spec is not None
-assert _spec.loader is not None
-model = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(model)
+from tests.prices import switch_model as model
 
 
 def decisions(state):

@@ -102,7 +102,7 @@ class _Dead:
         return None
 
     async def append(self, _messages: Sequence[m.Message]) -> None:
-        await asyncio.Event().wait()
+        raise asyncio.CancelledError
 
 
 class Twin:

@@ -6,7 +6,7 @@ that access point has truly dropped it. What it reports keeps to the contract of
 
 import random
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -38,6 +38,7 @@ class World:
 
     seed: int
     labels: int = 4
+    absurd_change_percent: float | None = None
     aps: tuple[str, ...] = ("ap-1", "ap-2")
     now: datetime = START
     sequence: int = 0
@@ -48,6 +49,9 @@ class World:
     ended: set[tuple[str, str, int]] = field(default_factory=set)
     uploads: int = 0
     trace: list[str] = field(default_factory=list)
+    said: list[m.Message] = field(default_factory=list)
+    person_decides: bool = False  # a person may force a price or sign a label off: then harm is theirs to judge
+    late = timedelta(seconds=POLICY.converge_alarm_s)
 
     def __post_init__(self):
         self.random = random.Random(self.seed)
@@ -56,7 +60,8 @@ class World:
         self.tables.migrations.apply(Database(self.db))
         self.names = [f"{n:016X}" for n in range(1, self.labels + 1)]
         self.at_ap = {label: self.random.choice(self.aps) for label in self.names}
-        self.pricing = Pricing(POLICY, load(self.db, self.now))
+        self.policy = replace(POLICY, absurd_change_percent=self.absurd_change_percent)
+        self.pricing = Pricing(self.policy, load(self.db, self.now))
         products = tuple(m.Product(gtin=g, name={"en": f"Product {g[-3:]}"}) for g in GTINS)
         self.tell(m.ProductsUpdate(at=self.now, source="hq", sequence=1, full=False, products=products))
         for label in self.names:
@@ -70,13 +75,14 @@ class World:
         kept = [*([] if isinstance(message, m.Reading) else [message]), *out]
         with self.db:
             self.tables.apply(self.db, kept)
+        self.said += out
         self.check()
         return out
 
     def check(self):
         for label, (gtin, price, _) in self.glass.items():
             charge = None if gtin is None else self.pricing.charge(gtin)
-            assert price is None or charge is None or charge <= price, (
+            assert self.person_decides or price is None or charge is None or charge <= price, (
                 self.seed,
                 label,
                 gtin,
@@ -89,7 +95,7 @@ class World:
         """kill -9 and start again: what was not committed is gone, facts on their way too."""
         self.trace.append("kill")
         self.pending.clear()
-        self.pricing = Pricing(POLICY, load(self.db, self.now))
+        self.pricing = Pricing(self.policy, load(self.db, self.now))
         self.tick()
 
     def tick(self, seconds=0.0):
@@ -119,6 +125,55 @@ class World:
         lines = tuple(m.PriceLine(gtin=g, price_minor=p, currency="CNY") for g, p in prices.items())
         self.tell(m.PricePart(at=self.now, source="hq", wave=wave, part=1, lines=lines))
         return wave.id
+
+    def head(self, sequence=None, parts=1):
+        self.sequence = max(self.sequence + 1, sequence or 0)
+        sequence = sequence or self.sequence
+        return m.Wave(
+            id=f"w{sequence}",
+            issued_at=self.now,
+            issuer="hq/anna",
+            sequence=sequence,
+            effective_at=self.now,
+            parts=parts,
+        )
+
+    def send(self, wave, prices, part=1):
+        """One part; only what is said upstream comes back."""
+        lines = tuple(m.PriceLine(gtin=g, price_minor=p, currency="CNY") for g, p in prices.items())
+        out = self.tell(m.PricePart(at=self.now, source="hq", wave=wave, part=part, lines=lines))
+        return [message for message in out if isinstance(message, m.Fact)]
+
+    def command(self, name, id_=None, **args):
+        self.sequence += 1
+        return self.tell(
+            m.Request(
+                at=self.now,
+                source="hq",
+                id=id_ or f"c{self.sequence}",
+                name=name,
+                issuer="hq/anna",
+                issued_at=self.now,
+                args=args,
+            )
+        )
+
+    def tick_facts(self):
+        out = self.tell(m.Tick(at=self.now, source=m.GATEWAY))
+        return [message for message in out if isinstance(message, m.Fact)]
+
+    def settle(self, without=None):
+        """Every face is drawn and proven at once, but those of one label."""
+        for _ in range(6):
+            self.tick()
+            self.sync()
+            for (label, _), flights in self.flights.items():
+                while flights and label != without:
+                    flight = flights.pop(0)
+                    self.glass[label] = (flight.gtin, flight.price, flight.revision)
+                    self.report(m.LabelShown, flight.sent, proof="pixels")
+            while self.pending:
+                self.deliver()
 
     def sync(self):
         """What LabelSync does, without drawing."""
