@@ -349,8 +349,11 @@ def test_t10_an_upload_that_arrives_after_we_gave_it_up() -> None:
 
 def test_t11_rotation_and_inversion_left_behind_do_no_harm() -> None:
     async def test(shop: Shop) -> None:
-        shop.ap.box.records[TAG].rotate, shop.ap.box.records[TAG].invert = 1, 1
+        record = shop.ap.box.records[TAG]
+        record.rotate, record.invert = 1, 1
         await first_shown(shop)
+        assert '"dither":"0"' in record.modecfgjson
+        assert '"timetolive":"0"' in record.modecfgjson  # it would send the tag to sleep for so many minutes
 
     in_shop(test)
 
