@@ -1,4 +1,7 @@
-"""For all tests: sockets reach only this machine. A test that dials out fails, whatever it was about."""
+"""For all tests: sockets reach only this machine, and what runs for hours is left out unless asked for.
+
+A test that dials out fails, whatever it was about.
+"""
 
 import ipaddress
 import socket
@@ -23,6 +26,15 @@ def pytest_configure(config: pytest.Config) -> None:
         return plain(host, *arguments, **options)
 
     socket.getaddrinfo = getaddrinfo
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what runs for hours, unless it is asked for (`-m soak`)."""
+    if "soak" in config.option.markexpr:
+        return
+    hours = [item for item in items if item.get_closest_marker("soak")]
+    items[:] = [item for item in items if item not in hours]
+    config.hook.pytest_deselected(items=hours)
 
 
 def _guarded(name: str, plain: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Draws the demo for people: waves, stragglers, devices, one proof, and a label if the terminal is tall enough. Pure.
+"""Draws the demo for people: waves, stragglers, devices, one proof. Pure.
 
 Fits 80 x 24. Colour only says what the words say too.
 """
@@ -17,7 +17,6 @@ from gateway.hq.progress import Stage, Wave
 WAVES_SHOWN = 7
 STRAGGLERS_SHOWN = 3
 COLUMNS = {"price wave": 20, "stage": 10, "": None, "shown": 7, "took": 6}
-PICTURE_FROM_HEIGHT = 42
 COLOR: dict[Stage, str] = {"converged": "green", "exceptions": "red", "refused": "red", "cancelled": "dim"}
 STATE_COLOR = {"online": "green", "degraded": "yellow", "offline": "red", "parked": "red"}
 
@@ -29,8 +28,8 @@ class Screen:
         self._view, self._now, self._elapsed, self._seconds = view, now, elapsed, seconds
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Choose what fits the terminal."""
-        height = options.height or console.height
+        """Draw from top to bottom what matters most first: a low terminal cuts off the end."""
+        del console
         parts: list[RenderableType] = [
             self._head(),
             _waves(self._view, options.max_width),
@@ -40,8 +39,6 @@ class Screen:
             _lines("proof", self._view.proof),
             _lines("note", list(self._view.notes)),
         ]
-        if height >= PICTURE_FROM_HEIGHT and self._view.picture:
-            parts.append(Text("\n".join(self._view.picture), no_wrap=True))
         yield Group(*parts)
 
     def _head(self) -> Text:

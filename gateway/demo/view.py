@@ -36,7 +36,6 @@ class View:
     alarms: dict[str, str] = field(default_factory=dict)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=3))
     proof: list[str] = field(default_factory=list)
-    picture: list[str] = field(default_factory=list)
     started: bool = False
     stopped: bool = False
 
