@@ -51,6 +51,7 @@ class Tag:
     health_told_s: float = NEVER_S
     low_told: bool = False
     blank_told: bool = False
+    written: bool = False  # by somebody else, while we did not know its face; until it is told
 
 
 @dataclass(slots=True)
@@ -128,6 +129,9 @@ class Station:
         before, tag.record = tag.record, record
         if not record.blank:
             tag.blank_told = False
+        if self.written_unknown(tag, before):
+            tag.written = True
+            self.tell(record.label)
         other = (before.hw_type, before.ours) != (record.hw_type, record.ours)
         if other or self.is_low(record) != tag.low_told or self.restarted_unknown(tag):
             self.tell(record.label)
@@ -148,8 +152,16 @@ class Station:
 
     def restarted_unknown(self, tag: Tag) -> bool:
         """Whether the tag restarted while we do not know its face: it was shown before this process began."""
-        known = tag.watch is not None or tag.push is not None or tag.record.label in self.lanes
-        return tag.record.blank and not known and not tag.blank_told
+        return tag.record.blank and not self._knows_face(tag) and not tag.blank_told
+
+    def written_unknown(self, tag: Tag, before: TagRecord) -> bool:
+        """Whether somebody else's image came to a tag whose face we do not know (an LED command counts as one too)."""
+        now = tag.record
+        moved_on = now.update_count != before.update_count or (now.hash != before.hash and not now.blank)
+        return moved_on and now.ours and before.ours and not self._knows_face(tag)
+
+    def _knows_face(self, tag: Tag) -> bool:
+        return tag.watch is not None or tag.push is not None or tag.record.label in self.lanes
 
     def is_low(self, record: TagRecord) -> bool:
         """Whether the last battery reading, if there is one, is below the limit."""

@@ -83,12 +83,11 @@ class Teller:
         readings: list[Reading | Fact] = []
         if self._station.holds_nothing(tag, now_s):
             readings.append(LabelLeft(at=self._clock.now(), source=self._source, label=tag.record.label))
-        if self._station.restarted_unknown(tag):
-            tag.blank_told = True
-            restarted = LabelDoubted(
-                at=self._clock.now(), source=self._source, label=tag.record.label, reason="tag_rebooted"
-            )
-            readings.append(restarted)
+        reason = "tag_rebooted" if self._station.restarted_unknown(tag) else "foreign_write" if tag.written else None
+        if reason is not None:
+            tag.blank_told, tag.written = tag.record.blank, False
+            doubted = LabelDoubted(at=self._clock.now(), source=self._source, label=tag.record.label, reason=reason)
+            readings.append(doubted)
         kind = await self._kind(tag)
         if kind is None:
             nameless.add(tag.record.hw_type)

@@ -9,7 +9,7 @@ One attempt per face, exactly one terminal fact for it. A face that was shown ma
 with reason `tag_rebooted`, `foreign_write`, `moved` or `ap_forgot` says that its proof no longer holds: push again.
 Not done: tags with 3 or 4 bits per pixel or TFTs, reading back G5 images (newest tag firmware: `proof = "hash"`), tag
 firmware updates, roaming between access points (route by who saw the label last). Of what happened to a label while the
-gateway was not running only a restart is found out (`LabelDoubted`), not what somebody else wrote to it.
+gateway was not running only a restart is found out (`LabelDoubted`), not what somebody else wrote to it meanwhile.
 Next: `_oepl_push.py` for the steps of a push, `_oepl_trace.py` for what is believed, `_oepl_session.py` for the link.
 """
 

@@ -308,6 +308,22 @@ def test_a_label_that_restarted_while_no_driver_lived_is_doubted_once() -> None:
     in_shop(test)
 
 
+def test_what_somebody_else_writes_to_a_label_whose_face_is_not_known_is_doubted() -> None:
+    async def test(shop: Shop) -> None:
+        await shop.outcome(await shop.show(1))
+        await shop.stop()
+        shop.driver = Driver(shop.driver._config, shop.driver._services, shop.link)
+        shop.messages.clear()
+        shop.start()
+        await shop.discovered()
+        shop.fault("foreign_upload", TAG)
+        await eventually(lambda: doubted(shop), 600)
+        await asyncio.sleep(7200)
+        assert doubted(shop) == ["foreign_write"]
+
+    in_shop(test)
+
+
 def test_what_happened_to_a_shown_label_during_a_break_is_found_out() -> None:
     async def test(shop: Shop) -> None:
         face = await shop.show(1)
