@@ -21,7 +21,7 @@ from gateway.messages import AlarmCleared, AlarmRaised, Fact
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0  # a wait is between half of it and all of it
 GOOD_S = 300.0  # a run as long as this was good: the next wait is short again
 BUGS, BUGS_WITHIN_S = 5, 600.0
-STOP_S = 4.0  # for all drivers together, so that the whole daemon stops in 5 s
+STOP_S = 2.0  # for all drivers together, so that the whole daemon stops in 5 s
 TELL_RETRY_S = 5.0  # the disk does not take an alarm: again
 
 REASONS = {LinkDown: "link_down", BadFrame: "bad_frame", Rejected: "rejected", StoreError: "store_error"}

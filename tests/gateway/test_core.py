@@ -1,0 +1,150 @@
+"""The inbox: nothing is answered before its commit, one bad message stops nobody, a slow disk holds devices back."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway import messages as m
+from gateway.core import INBOX_ENTRIES, Core
+from gateway.errors import GatewayError, StoreError
+
+AT = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def event(body: str = "{}") -> m.SensorEvent:
+    return m.SensorEvent(at=AT, source="s", body=body)
+
+
+class Disk:
+    """A store whose commits wait for leave."""
+
+    def __init__(self) -> None:
+        self.kept: list[m.Message] = []
+        self.leave = asyncio.Event()
+        self.leave.set()
+        self.full = False
+        self.broken = False
+
+    def refusal(self, messages: Sequence[m.Message]) -> StoreError | None:
+        return StoreError("full") if self.full and isinstance(messages[0], m.SensorEvent) else None
+
+    async def append(self, messages: Sequence[m.Message]) -> None:
+        await self.leave.wait()
+        if self.broken:
+            raise StoreError("damaged")
+        self.kept += messages
+
+
+class Echo:
+    """Answers each sensor event with an alarm; fails on `bug`."""
+
+    hears = (m.SensorEvent,)
+
+    def feed(self, message: m.Message) -> Sequence[m.Message]:
+        if message.body == "bug":
+            raise ZeroDivisionError
+        return [m.AlarmCleared(at=AT, source="s", alarm=message.body)]
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.disk = Disk()
+        self.rebuilt = 0
+        self.core = Core(self.disk, [Echo()], rebuild=self._rebuild)
+        self.task = asyncio.create_task(self.core.run())
+
+    async def _rebuild(self) -> None:
+        self.rebuilt += 1
+
+
+@pytest.fixture
+async def rig():
+    rig = Rig()
+    yield rig
+    rig.disk.leave.set()
+    rig.task.cancel()
+    await asyncio.gather(rig.task, return_exceptions=True)
+
+
+async def turns(count: int = 20) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_nobody_is_answered_before_the_commit(rig):
+    rig.disk.leave.clear()
+    emitting = asyncio.create_task(rig.core.emit(event("1")))
+    await turns()
+    assert not emitting.done()
+    rig.disk.leave.set()
+    await emitting
+    assert [type(kept).__name__ for kept in rig.disk.kept] == ["SensorEvent", "AlarmCleared"]
+
+
+async def test_what_follows_comes_back_to_who_submitted(rig):
+    (fact,) = [f for f in await rig.core.submit(event("1")) if isinstance(f, m.AlarmCleared)]
+    assert fact.alarm == "1"
+
+
+async def test_order_is_kept_and_calls_that_wait_share_a_commit(rig):
+    rig.disk.leave.clear()
+    calls = [asyncio.create_task(rig.core.emit(event(str(n)))) for n in range(50)]
+    await turns()
+    rig.disk.leave.set()
+    await asyncio.gather(*calls)
+    assert [e.body for e in rig.disk.kept if isinstance(e, m.SensorEvent)] == [str(n) for n in range(50)]
+    assert rig.core.batches <= 3
+
+
+async def test_a_bug_met_by_one_message_stops_nobody_and_the_rules_are_rebuilt(rig):
+    rig.disk.leave.clear()
+    first, bad, last = (asyncio.create_task(rig.core.emit(event(body))) for body in ("1", "bug", "2"))
+    await turns()
+    rig.disk.leave.set()
+    await first
+    await last
+    with pytest.raises(GatewayError, match="internal error"):
+        await bad
+    assert rig.rebuilt == 1
+    assert [e.body for e in rig.disk.kept if isinstance(e, m.SensorEvent)] == ["1", "2"]
+
+
+async def test_new_input_over_quota_is_refused_before_any_rule_sees_it(rig):
+    rig.disk.full = True
+    with pytest.raises(StoreError, match="full"):
+        await rig.core.emit(event("1"))
+    await rig.core.emit(m.AlarmCleared(at=AT, source="s", alarm="in motion"))
+    assert len(rig.disk.kept) == 1
+
+
+async def test_rules_that_are_ahead_of_a_failed_commit_are_rebuilt(rig):
+    rig.disk.broken = True
+    with pytest.raises(StoreError, match="damaged"):
+        await rig.core.emit(event("1"))
+    assert rig.rebuilt == 1
+
+
+async def test_a_full_inbox_holds_the_device_back_and_loses_nothing(rig):
+    rig.disk.leave.clear()
+    calls = [asyncio.create_task(rig.core.emit(event(str(n)))) for n in range(2 * INBOX_ENTRIES)]
+    await turns(50)
+    assert rig.core.waiting == INBOX_ENTRIES
+    rig.disk.leave.set()
+    await asyncio.gather(*calls)
+    assert len([e for e in rig.disk.kept if isinstance(e, m.SensorEvent)]) == 2 * INBOX_ENTRIES
+
+
+async def test_a_stop_finishes_the_batch_in_hand_and_drains_the_rest(rig):
+    rig.disk.leave.clear()
+    first = asyncio.create_task(rig.core.emit(event("1")))
+    await turns()
+    second = asyncio.create_task(rig.core.emit(event("2")))
+    await turns()
+    rig.task.cancel()
+    rig.disk.leave.set()
+    await asyncio.gather(rig.task, return_exceptions=True)
+    await rig.core.drain()
+    await asyncio.gather(first, second)
+    assert [e.body for e in rig.disk.kept if isinstance(e, m.SensorEvent)] == ["1", "2"]
