@@ -277,9 +277,9 @@ class SimTag:
         self.wake(WATCHDOG if watchdog else FIRST_BOOT, 2.0)
 
     def wake(self, reason: int, delay_s: float = 0.0) -> None:
-        """Check in soon, for this reason (button, NFC, boot)."""
+        """Check in soon, for this reason (button, NFC, boot). A restart that is not yet told is not forgotten."""
         self.deep_sleep = False
-        self.wakeup_reason = reason
+        self.wakeup_reason = max(reason, self.wakeup_reason)
         self._then(delay_s, self.check_in)
 
     def stop(self) -> None:
