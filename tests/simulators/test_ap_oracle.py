@@ -127,7 +127,7 @@ asyncio.run(main(sys.argv[1]))
 async def test_py_oepl_unmodified(oepl_python, tmp_path):
     script = tmp_path / "oepl_script.py"
     script.write_text(SCRIPT)
-    ap = AccessPoint(ApConfig(tags=len(KINDS), types=KINDS, speed=400.0, epoch_s=time.time(), checkin_s=(60.0, 80.0)))
+    ap = AccessPoint(ApConfig(tags=len(KINDS), types=KINDS, speed=150.0, epoch_s=time.time(), checkin_s=(60.0, 80.0)))
     async with asyncio.timeout(DEADLINE_S), serving(ap, 0) as (port, _):
         command = [str(oepl_python), "-W", "error", str(script), f"127.0.0.1:{port}"]
         process = await asyncio.create_subprocess_exec(
