@@ -176,7 +176,7 @@ class Pricing:
             turn.products += 1
             out.append(self._want(gtin, wanted, at))
         for label in self.shelf.labels_of(gtin):
-            self._look_at(label, wave)
+            out += self._look_at(label, wave, at)
         return [*out, *self._recharge(gtin, at)]
 
     def _want(self, gtin: str, wanted: tuple[int, str] | None, at: datetime) -> m.Message:
@@ -196,11 +196,14 @@ class Pricing:
         line = None if booked is None else booked.lines.get(gtin)
         return None if line is None or wanted is None else (line, wanted[1])
 
-    def _look_at(self, label: str, wave: str | None) -> None:
+    def _look_at(self, label: str, wave: str | None, at: datetime) -> list[m.Message]:
+        """Let a label follow a wave. The wave that it leaves may have waited for nothing else."""
+        left = self.schedule.waves.of(label)
         proven = self.shelf.proven(label)
         self.schedule.waves.assign(label, wave, proven=proven)
         if not proven:
             self.shelf.mark(label)
+        return convergence.converged(left, self.schedule, at)
 
     def _staged(self, note: notes.FacesStaged) -> list[m.Message]:
         progress = self.schedule.waves.open(note.wave, note.at)
@@ -309,13 +312,12 @@ class Pricing:
 
     def _rebind(self, binding: m.Binding, update: m.BindingsUpdate) -> list[m.Message]:
         self.shelf.bind(binding.label, binding.gtin, binding.facing)
-        left = self.schedule.waves.of(binding.label)
         wanted = self._wanted.get(binding.gtin or "")
-        self._look_at(binding.label, None if wanted is None else wanted[1])
+        left = self._look_at(binding.label, None if wanted is None else wanted[1], update.at)
         fact = m.LabelBound(
             at=update.at, source=update.source, label=binding.label, gtin=binding.gtin, facing=binding.facing
         )
-        return [fact, *convergence.converged(left, self.schedule, update.at)]
+        return [fact, *left]
 
     # Persons
 
