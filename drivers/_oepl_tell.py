@@ -18,7 +18,7 @@ from gateway.messages import Fact, LabelDoubted, LabelLeft, Reading
 
 TELL_SEEN_S = 540.0  # a reading of every label at least every 10 minutes
 TELL_HEALTH_S = 3_600.0
-FLUSH_S = 2.0  # to finish a fact in hand when stopped
+FLUSH_S = 1.0  # to finish a fact in hand when stopped
 
 _log = logging.getLogger(__name__)
 

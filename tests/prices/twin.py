@@ -194,10 +194,25 @@ class Twin:
         found: list[object] = []
         for label, gtin in self.bound.items():
             wanted = None if gtin is None else self.gateway.pricing.wanted(gtin)
-            if wanted is not None and (self.shown(label) != (gtin, wanted) or self.charges[gtin] != wanted):
+            if wanted is None or gtin is None:
+                continue
+            if self.shown(label) != (gtin, wanted) or not self._till_agrees(gtin, wanted):
                 glass = self.gateway.pricing.shelf.glass(label)
                 found.append((self.seed, label, self.shown(label), wanted, self.charges[gtin], glass, self.trace[-60:]))
         return found
+
+    def _till_agrees(self, gtin: str, wanted: int) -> bool:
+        """A lower charge is right only while another access point may still hold a face that it never converted."""
+        if self.charges[gtin] == wanted:
+            return True
+        shelf, route = self.gateway.pricing.shelf, self.gateway.sync.route
+        elsewhere = [
+            entry
+            for label in self.names
+            for entry in shelf.glass(label).entries
+            if entry.gtin == gtin and entry.state == "sent" and (known := route(label)) and entry.via != known.via
+        ]
+        return bool(elsewhere) and self.charges[gtin] < wanted
 
     # what head office and the world do
 
