@@ -13,7 +13,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gateway import __version__, logs
+from gateway import __version__, logs, notes
 from gateway import messages as m
 from gateway.archivist import Archivist
 from gateway.clock import SystemClock
@@ -26,6 +26,7 @@ from gateway.health import HealthBoard
 from gateway.prices.face_money import style_for
 from gateway.prices.labels import LabelSync
 from gateway.prices.pricing import Policy, Pricing
+from gateway.prices.salvaged import doubted
 from gateway.prices.studio import Studio
 from gateway.requests import Requests
 from gateway.sdnotify import Notifier
@@ -91,17 +92,21 @@ class App:
             on_trouble=self._on_trouble,
         )
         report = await self.store.open()
-        await self._build()
+        doubts = await self._build(salvaged=report.salvaged is not None)
         self._spawn("core", self.core.run)
+        await self.core.submit(*doubts)
         started = m.GatewayStarted(at=self.clock.now(), source=m.GATEWAY, version=__version__, clean=report.clean)
         await self.core.emit(*report.facts, started)
         self._start_tasks()
         self.notifier.ready(f"{len(self.drivers)} devices, store {config.store.id}, gateway {config.gateway.id}")
         log.info("gateway started", extra={"version": __version__, "clean": report.clean})
 
-    async def _build(self) -> None:
+    async def _build(self, *, salvaged: bool) -> list[notes.GlassKept]:
+        """Build everything from the store; return what must be kept because the store was salvaged."""
         config = self._config
         kept = await self.store.read(lambda connection: load(connection, self.clock.now()))
+        if salvaged:
+            kept = doubted(kept, self.clock.now())
         self.board = HealthBoard(self.clock)
         self.drivers = self._drivers()
         labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
@@ -132,6 +137,7 @@ class App:
                 self.board.reporter("hq"),
                 measure=self.vitals.measure,
             )
+        return kept.glasses if salvaged else []
 
     def _start_tasks(self) -> None:
         self._spawn("health", self.board.run, self.core.emit)

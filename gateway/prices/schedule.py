@@ -141,6 +141,7 @@ class Schedule:
         if booked.turned and not booked.announced:
             booked.announced = True
             progress = self.waves.open(booked.wave.id, _since(booked.wave))
+            progress.since = _since(booked.wave)  # it may have been opened when its faces were staged
         self.turns.append(Turn(deque(booked.lines), progress))
 
     def state(self, booked: BookedWave, at: datetime) -> notes.WaveState:

@@ -23,10 +23,18 @@ class Studio:
 
     def __init__(self, style: Style, draw: Draw = draw_many, *, in_thread: bool = True) -> None:
         self._style, self._draw, self._in_thread = style, draw, in_thread
+        self._turn = asyncio.Lock()
         self._faces: OrderedDict[tuple[str, Panel], bytes | Refused] = OrderedDict()
 
     async def drawn(self, wanted: Sequence[tuple[Content, Panel]]) -> list[bytes | Refused]:
-        """Return the pixels of each face without revision mark, or the reason why there are none."""
+        """Return the pixels of each face without revision mark, or the reason why there are none.
+
+        One call draws at a time: staging and pushing want the same faces, the second finds them ready.
+        """
+        async with self._turn:
+            return await self._drawn(wanted)
+
+    async def _drawn(self, wanted: Sequence[tuple[Content, Panel]]) -> list[bytes | Refused]:
         ready = {key: self._kept(key) for c, p in wanted if (key := (c.key, p)) in self._faces}
         missing = {(c.key, p): (c, p, self._style) for c, p in wanted if (c.key, p) not in ready}
         if missing:

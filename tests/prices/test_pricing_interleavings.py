@@ -7,6 +7,7 @@ import pytest
 from gateway.prices import switch
 from gateway.prices.shelf import Shelf
 from tests.prices import world
+from tests.prices.spread import spread
 
 GTINS = world.GTINS
 
@@ -36,7 +37,7 @@ def one_step(w):  # noqa: C901 - a table of dice
     elif dice < 0.90:
         w.deliver()
     elif dice < 0.93:
-        w.at_ap[w.random.choice(w.names)] = w.random.choice(w.aps)
+        w.move(w.random.choice(w.names), w.random.choice(w.aps))
     elif dice < 0.96:
         w.kill()
     else:
@@ -58,13 +59,18 @@ def run(seed, steps=60):
     return w
 
 
+def play(seeds):
+    for seed in seeds:
+        run(seed)
+
+
 def test_no_interleaving_charges_more_than_a_label_shows_and_all_converge():
-    many(3_000)
+    spread(play, 7_500)
 
 
 @pytest.mark.soak
 def test_a_million_interleavings():
-    many(int(os.environ.get("AISLED_INTERLEAVINGS", "1000000")))
+    spread(play, int(os.environ.get("AISLED_INTERLEAVINGS", "1000000")))
 
 
 @pytest.mark.parametrize("broken", ["charge_for", "may_push", "trust_first_ack", "forget_unbound"])
@@ -85,12 +91,7 @@ def test_a_broken_guard_is_caught(monkeypatch, broken):
     else:
         monkeypatch.setattr(Shelf, "index", _index_bound_only)
     with pytest.raises(AssertionError):
-        many(400)
-
-
-def many(seeds):
-    for seed in range(seeds):
-        run(seed)
+        play(range(400))
 
 
 def _index_bound_only(self, glass, before):

@@ -1,15 +1,18 @@
 """At no instant does a till charge more than a label shows: the real code against simulated access points."""
 
 import asyncio
+import logging
 import os
 
 import pytest
 
 from gateway.prices import switch
 from tests import virtual_time
+from tests.prices.spread import spread
 from tests.prices.twin import GTINS, Twin, open_twin
 
-SCENARIOS = int(os.environ.get("AISLED_SCENARIOS", "300"))
+SCENARIOS = 2_500
+SOAK_SCENARIOS = int(os.environ.get("AISLED_SCENARIOS", "50000"))
 
 
 async def one_act(twin: Twin) -> None:  # noqa: C901, PLR0912 - a table of dice
@@ -73,17 +76,25 @@ async def scenario(seed: int) -> None:
         await asyncio.sleep(twin.rng.choice((1, 60)))
         for _ in range(twin.rng.randint(6, 16)):
             await one_act(twin)
+            assert not twin.harm, twin.harm[0]
         await converged(twin, 6 * 3600)
+        assert not twin.harm, twin.harm[0]
         assert await twin.journal_is_sound()
 
 
 def play(seeds: range) -> None:
+    logging.getLogger().setLevel(logging.CRITICAL)
     for seed in seeds:
         virtual_time.run(lambda seed=seed: scenario(seed))
 
 
 def test_no_interleaving_with_real_protocol_peers_charges_more_than_a_label_shows():
-    play(range(SCENARIOS))
+    spread(play, SCENARIOS)
+
+
+@pytest.mark.soak
+def test_many_more_interleavings_with_real_protocol_peers():
+    spread(play, SOAK_SCENARIOS)
 
 
 def test_a_clean_radio_needs_one_upload_a_label():

@@ -201,6 +201,11 @@ class World:
                     flight = Flight(fact.revision, fact.gtin, fact.price_minor, fact)
                     self.flights.setdefault((label, via), []).append(flight)
 
+    def move(self, label, ap):
+        """A label is heard by another access point; LabelSync then looks at it again."""
+        self.at_ap[label] = ap
+        self.pricing.shelf.mark(label)
+
     def deliver(self):
         """One report reaches the core."""
         if self.pending:
@@ -251,7 +256,7 @@ class World:
     def calm(self):  # noqa: C901 - one round after another
         """The adversary goes home: everything is drawn and proven; afterwards all must agree."""
         for label in self.names:
-            self.at_ap[label] = "ap-1"
+            self.move(label, "ap-1")
         self.tick(5000)
         for (label, via, revision), sent in self.sent.items():
             held = [f.revision for f in self.flights.get((label, via), ())]
