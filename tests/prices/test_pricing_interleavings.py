@@ -65,7 +65,7 @@ def play(seeds):
 
 
 def test_no_interleaving_charges_more_than_a_label_shows_and_all_converge():
-    spread(play, 7_500)
+    spread(play, 9_000)
 
 
 @pytest.mark.soak

@@ -11,7 +11,7 @@ from tests import virtual_time
 from tests.prices.spread import spread
 from tests.prices.twin import GTINS, Twin, open_twin
 
-SCENARIOS = 2_500
+SCENARIOS = 1_000
 SOAK_SCENARIOS = int(os.environ.get("AISLED_SCENARIOS", "50000"))
 
 
