@@ -26,7 +26,7 @@ from gateway.health import HealthBoard
 from gateway.prices.face_money import style_for
 from gateway.prices.labels import LabelSync
 from gateway.prices.pricing import Policy, Pricing
-from gateway.prices.salvaged import doubted
+from gateway.prices.salvaged import alarm, doubted
 from gateway.prices.studio import Studio
 from gateway.requests import Requests
 from gateway.sdnotify import Notifier
@@ -92,20 +92,22 @@ class App:
             on_trouble=self._on_trouble,
         )
         report = await self.store.open()
-        doubts = await self._build(salvaged=report.salvaged is not None)
+        doubts = await self._build(report.doubt)
         self._spawn("core", self.core.run)
-        await self.core.submit(*doubts)
+        if report.doubt is not None:
+            await self.core.submit(*doubts, alarm(report.doubt, self.clock.now()))
+            await self.store.settle_doubt()
         started = m.GatewayStarted(at=self.clock.now(), source=m.GATEWAY, version=__version__, clean=report.clean)
         await self.core.emit(*report.facts, started)
         self._start_tasks()
         self.notifier.ready(f"{len(self.drivers)} devices, store {config.store.id}, gateway {config.gateway.id}")
         log.info("gateway started", extra={"version": __version__, "clean": report.clean})
 
-    async def _build(self, *, salvaged: bool) -> list[notes.GlassKept]:
-        """Build everything from the store; return what must be kept because the store was salvaged."""
+    async def _build(self, doubt: str | None) -> list[notes.GlassKept]:
+        """Build everything from the store; return what must be kept because its rows are in doubt."""
         config = self._config
-        kept = await self.store.read(lambda connection: load(connection, self.clock.now()))
-        if salvaged:
+        kept = await self.store.write(lambda connection: load(connection, self.clock.now()))  # may take its time
+        if doubt is not None:
             kept = doubted(kept, self.clock.now())
         self.board = HealthBoard(self.clock)
         self.drivers = self._drivers()
@@ -137,7 +139,7 @@ class App:
                 self.board.reporter("hq"),
                 measure=self.vitals.measure,
             )
-        return kept.glasses if salvaged else []
+        return [] if doubt is None else kept.glasses
 
     def _start_tasks(self) -> None:
         self._spawn("health", self.board.run, self.core.emit)
@@ -188,7 +190,7 @@ class App:
         return await self.core.submit(*commands)
 
     async def _rebuild(self) -> None:
-        self.pricing.load(await self.store.read(lambda connection: load(connection, self.pricing.schedule.now)))
+        self.pricing.load(await self.store.write(lambda connection: load(connection, self.pricing.schedule.now)))
         self._wake()
 
     async def _backlog(self) -> Backlog:

@@ -34,10 +34,21 @@ class WaveState(Command):
     excepted: bool
 
 
-class WaveGone(Command):
-    """Nothing of this wave can matter any more; its id stays known, so that a replay is a no-op."""
+class PartKept(Command):
+    """A part of a wave that is not complete yet."""
+
+    part: PricePart
+
+
+class LinesGone(Command):
+    """These lines can never matter again; `whole` = the wave has none left.
+
+    The wave's id stays known, so that a replay is a no-op.
+    """
 
     wave: str
+    gtins: tuple[Gtin, ...]
+    whole: bool
 
 
 class BindingKept(Command):
@@ -92,11 +103,14 @@ class KeptCharge:
 
 @dataclass
 class Kept:
-    """Pricing's whole state. `bindings`: label -> (sequence, gtin, facing); `wanted`: gtin -> (price, wave)."""
+    """Pricing's whole state.
+
+    `heads`: (wave, refused); `bindings`: label -> (sequence, gtin, facing); `wanted`: gtin -> (price, wave).
+    """
 
     now: datetime
     waves: list[KeptWave] = field(default_factory=list)
-    heads: list[Wave] = field(default_factory=list)
+    heads: list[tuple[Wave, bool]] = field(default_factory=list)
     parts: list[PricePart] = field(default_factory=list)
     products: dict[str, tuple[int, Product]] = field(default_factory=dict)
     bindings: dict[str, tuple[int, str | None, str | None]] = field(default_factory=dict)

@@ -5,17 +5,21 @@ force, refresh, ping) is in `prices/pricing.py`.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from gateway import messages as m
 from gateway.driver import Labels
 from gateway.errors import DeviceError, Refused
 from gateway.prices.labels import LabelSync, Submit
 
+OURS = ("blink", "confirm_time", "resume")
 BLINK_S = 20
 BLINK_MAX_S = 600
 DEADLINE_S = 15.0
+
+log = logging.getLogger(__name__)
 
 
 class Requests:
@@ -34,15 +38,11 @@ class Requests:
 
     async def submit(self, *commands: m.Command | m.Fact) -> list[m.Fact]:
         """Carry out; the answer is on disk when this returns."""
-        facts: list[m.Fact] = []
-        for command in commands:
-            if isinstance(command, m.Request) and command.name in ("blink", "confirm_time", "resume"):
-                facts += await self._submit(*await self._answered(command))
-            else:
-                facts += await self._submit(command)
-        return facts
+        plain = [await self._answered(c) if _is_ours(c) else [c] for c in commands]
+        return await self._submit(*(message for answer in plain for message in answer))
 
     async def _answered(self, request: m.Request) -> list[m.Fact]:
+        """Carry out, and return what to say of it."""
         common: dict[str, Any] = {"at": request.at, "source": request.source, "cause": request.id}
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -52,6 +52,10 @@ class Requests:
             return [m.CommandRefused(command=request.id, name=request.name, reason=reason, **common)]
         except (Refused, DeviceError) as error:
             return [m.CommandRefused(command=request.id, name=request.name, reason=str(error), **common)]
+        except Exception as bug:
+            log.exception("a command met a bug", extra={"command": request.name})
+            reason = f"internal error, see the gateway's log: {bug!r}"
+            return [m.CommandRefused(command=request.id, name=request.name, reason=reason, **common)]
         done = m.CommandDone(command=request.id, name=request.name, result=result, **common)
         if request.name == "blink":
             return [done]
@@ -81,3 +85,7 @@ class Requests:
             raise Refused("no access point has heard this label since the gateway started")
         await self._drivers[route.via].blink(label.upper(), seconds)
         return {"label": label.upper(), "via": route.via, "seconds": seconds}
+
+
+def _is_ours(command: m.Command | m.Fact) -> TypeGuard[m.Request]:
+    return isinstance(command, m.Request) and command.name in OURS

@@ -105,9 +105,9 @@ class Book:
                 due.setdefault(wave_id, self.waves[wave_id])
         return list(due.values())
 
-    def forget(self, gtins: Iterable[str], now: datetime) -> list[str]:
-        """Drop lines that can never matter again; return the waves of which nothing is left."""
-        gone = []
+    def forget(self, gtins: Iterable[str], now: datetime) -> dict[str, list[str]]:
+        """Drop lines that can never matter again, and waves of which nothing is left; return the lines by wave."""
+        gone: dict[str, list[str]] = {}
         for gtin in gtins:
             booked = sorted(self._by_gtin.get(gtin, ()), key=_rank, reverse=True)
             keep = _useful(booked, now)
@@ -115,9 +115,9 @@ class Book:
             for wave in booked:
                 if wave not in keep:
                     del wave.lines[gtin]
+                    gone.setdefault(wave.wave.id, []).append(gtin)
                     if not wave.lines:
                         self.waves.pop(wave.wave.id, None)
-                        gone.append(wave.wave.id)
         return gone
 
 

@@ -30,7 +30,7 @@ def announce(turn: Turn, progress: Progress, schedule: Schedule, at: datetime) -
 
 def converged(progress: Progress | None, schedule: Schedule, at: datetime) -> list[m.Message]:
     """Say that all labels of a wave are proven, if that is so and was not said."""
-    if progress is None or progress.pending or not progress.announced or progress.converged:
+    if progress is None or progress.pending or not progress.announced or progress.converged or not schedule.loaded:
         return []
     progress.converged = True
     out: list[m.Message] = [

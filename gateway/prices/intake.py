@@ -40,8 +40,8 @@ class Intake:
         self.known: dict[str, Wave] = {}
         self.assemblies: dict[str, Assembly] = {}
 
-    def take(self, part: PricePart) -> Assembly | str | None:
-        """Take a part. Return the wave when it is complete, a reason when refused, None when there is nothing yet."""
+    def take(self, part: PricePart) -> Assembly | PricePart | str | None:
+        """Return the wave when complete, the part if it is to be kept, a reason if refused, None = no-op."""
         key = wave_key(part.wave)
         known = self.known.get(key)
         if known is not None:
@@ -51,9 +51,11 @@ class Intake:
         assembly = self.assemblies.setdefault(key, Assembly(part.wave))
         if assembly.wave != part.wave:
             return f"part {part.part} has another head than the parts before it"
-        assembly.parts.setdefault(part.part, part)
-        if not assembly.complete:
+        if part.part in assembly.parts:
             return None
+        assembly.parts[part.part] = part
+        if not assembly.complete:
+            return part
         del self.assemblies[key]
         self.known[key] = part.wave
         return assembly

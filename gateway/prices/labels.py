@@ -18,7 +18,7 @@ from typing import NamedTuple
 from gateway import messages as m
 from gateway import notes
 from gateway.driver import Clock, Face, Labels
-from gateway.errors import Refused
+from gateway.errors import Refused, Rejected
 from gateway.prices.face import stamp
 from gateway.prices.face_content import Panel
 from gateway.prices.pricing import Pricing
@@ -27,6 +27,8 @@ from gateway.prices.studio import Studio
 
 AT_ONCE = 64  # labels looked at in one go: one commit for all their `LabelSent`
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 600.0
+WINDOW = 200  # faces that one access point has in hand from us; it may hold 200 labels
+SHOW_S = 10.0  # a driver takes a face over at once, or is taken for broken
 ROAM_S = 60.0  # an access point takes a label over when it heard it this much later than the other
 
 log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class LabelSync:
         self._retries: list[tuple[float, str]] = []
         self._resting: dict[str, float] = {}
         self._told: set[tuple[str, str]] = set()
+        self._outstanding: dict[str, set[str]] = {}  # labels by access point
+        self._queued: dict[str, dict[str, None]] = {}  # labels that wait for room at their access point
         self._wake, self._stage_wake = asyncio.Event(), asyncio.Event()
         self.uploads = 0
 
@@ -86,21 +90,24 @@ class LabelSync:
         if isinstance(message, m.LabelSeen):
             self._heard(message)
         elif isinstance(message, m.LabelShown):
-            self._resting.pop(message.label, None)
+            self._make_room(message.source, message.label)
+            if self._resting.pop(message.label, None) is not None:
+                self._pricing.shelf.mark(message.label)
         elif isinstance(message, m.LabelFailed) and message.reason != "superseded":
+            self._make_room(message.source, message.label)
             self._rest(message.label)
         elif isinstance(message, m.DeviceState) and message.state == "online":
             self._back(message.source)
         return ()
 
     def _back(self, via: str) -> None:
-        for label in [label for label in self._resting if self._routes[label].via == via]:
+        for label in [one for one in self._resting if one in self._routes and self._routes[one].via == via]:
             del self._resting[label]
             self._pricing.shelf.mark(label)
         self.wake()
 
     def _heard(self, seen: m.LabelSeen) -> None:
-        at = seen.last_seen or seen.at
+        at = min(seen.last_seen or seen.at, seen.at)  # an access point's clock may be ahead
         before = self._routes.get(seen.label)
         if before is not None and before.via != seen.source and (at - before.last_seen).total_seconds() < ROAM_S:
             return
@@ -108,6 +115,16 @@ class LabelSync:
         self._routes[seen.label] = route
         if before is None or before[:2] != route[:2]:
             self._pricing.shelf.mark(seen.label)
+            self.wake()
+
+    def _make_room(self, via: str, label: str) -> None:
+        """Note that an access point is done with a label; one that waited for that is looked at."""
+        self._outstanding.get(via, set()).discard(label)
+        waiting = self._queued.get(via)
+        if waiting:
+            label = next(iter(waiting))
+            del waiting[label]
+            self._pricing.shelf.mark(label)
             self.wake()
 
     def _rest(self, label: str) -> None:
@@ -158,19 +175,55 @@ class LabelSync:
         facts = await self._submit(*(self._ask(push) for push in pushes))
         leave = {(f.label, f.revision) for f in facts if isinstance(f, m.LabelSent)}
         for push in pushes:
-            if (push.face.label, push.face.revision) in leave:
+            if (push.face.label, push.face.revision) not in leave:
+                self._make_room(push.route.via, push.face.label)
+            else:
                 self.uploads += 1
-                await self._drivers[push.route.via].show(push.face)
+                await self._show(push)
+
+    async def _show(self, push: _Push) -> None:
+        """Hand a face over. Whatever a driver does here, the label is tried again and the others go on."""
+        via, face = push.route.via, push.face
+        self._outstanding.setdefault(via, set()).add(face.label)
+        try:
+            async with asyncio.timeout(SHOW_S):
+                await self._drivers[via].show(face)
+        except Exception as error:  # noqa: BLE001 - one bad driver harms nobody else
+            log.warning("a driver did not take a face: %r", error, extra={"device": via, "once": f"show {via}"})
+            await self._submit(
+                m.LabelFailed(
+                    at=self._clock.now(),
+                    source=via,
+                    cause=face.wave,
+                    label=face.label,
+                    gtin=face.gtin,
+                    price_minor=face.price_minor,
+                    currency=face.currency,
+                    wave=face.wave,
+                    digest=face.digest,
+                    revision=face.revision,
+                    reason="driver_refused",
+                    outcome="never_sent" if isinstance(error, Rejected) else "unsettled",
+                )
+            )
 
     def _wished(self, label: str) -> list[tuple[Wish, Route]]:
         route = self._routes.get(label)
         if route is None or route.via not in self._drivers:
             return []
         wish = self._pricing.shelf.wish(label, route.via)
-        return [] if wish is None else [(wish, route)]
+        if wish is None:
+            return []
+        busy = self._outstanding.setdefault(route.via, set())
+        if label not in busy and len(busy) >= WINDOW:
+            self._queued.setdefault(route.via, {})[label] = None
+            return []
+        busy.add(label)
+        return [(wish, route)]
 
     async def _stamped(self, wish: Wish, route: Route, face: bytes | Refused) -> list[_Push]:
         if isinstance(face, Refused):
+            self._make_room(route.via, wish.label)
             await self._tell_refused(wish, str(face))
             return []
         revision = self._pricing.shelf.glass(wish.label).revision + 1
@@ -232,6 +285,8 @@ class LabelSync:
             self._stage_wake.clear()
             for wave, pairs in self._pricing.upcoming():
                 panels = [(content, self._routes[label].panel) for label, content in pairs if label in self._routes]
+                if pairs and not panels:
+                    continue  # nothing was heard of its labels yet
                 refused = 0
                 for start in range(0, len(panels), AT_ONCE):
                     faces = await self._studio.drawn(panels[start : start + AT_ONCE])

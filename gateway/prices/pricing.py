@@ -6,7 +6,7 @@ looks at a clock: time comes as `Tick`. It is rebuilt from the store at start (`
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -86,14 +86,12 @@ class Pricing:
         wanted = self._wanted.get(gtin)
         return None if wanted is None else wanted[0]
 
-    def upcoming(self) -> list[tuple[str, list[tuple[str, Content]]]]:
-        """Return waves not staged yet, each with the (label, content) pairs to draw ahead."""
-        found = []
-        for wave, booked in self.schedule.book.waves.items():
+    def upcoming(self) -> Iterator[tuple[str, list[tuple[str, Content]]]]:
+        """Yield waves not staged yet, each with the (label, content) pairs to draw ahead."""
+        for wave, booked in list(self.schedule.book.waves.items()):
             progress = self.schedule.waves.by_wave.get(wave)
             if progress is None or not progress.staged:
-                found.append((wave, [pair for line in booked.lines.values() for pair in self._faces(line)]))
-        return found
+                yield wave, [pair for line in list(booked.lines.values()) for pair in self._faces(line)]
 
     def _faces(self, line: m.PriceLine) -> list[tuple[str, Content]]:
         product = self.shelf.product(line.gtin)
@@ -161,6 +159,10 @@ class Pricing:
                 budget -= 1
             if not turn.gtins:
                 turns.popleft()
+                if not self.schedule.loaded:  # the first turn looks at everything after a start
+                    self.schedule.loaded = True
+                    for progress in self.schedule.waves.open_ones():
+                        out += convergence.converged(progress, self.schedule, at)
                 if turn.progress is not None:
                     out += convergence.announce(turn, turn.progress, self.schedule, at)
         return out
@@ -338,11 +340,15 @@ class Pricing:
     def _about_label(self, request: m.Request) -> list[m.Message]:
         glass = self.shelf.glass(str(request.args["label"]))
         before = glass.gtins()
+        left: list[m.Message] = []
         if request.name == "sign_off":
             glass.sign_off()
+            wave = self.schedule.waves.of(glass.label)
+            self.schedule.waves.assign(glass.label, None, proven=False)  # no wave waits for it any more
+            left = convergence.converged(wave, self.schedule, request.at)
         else:
             glass.doubted, glass.failures = True, 0
-        return [*persons.audited(request, glass.label), *self._settle(glass, before, request.at)]
+        return [*persons.audited(request, glass.label), *self._settle(glass, before, request.at), *left]
 
 
 def _sent(ask: m.ShowFace) -> m.LabelSent:

@@ -1,48 +1,59 @@
-"""After a damaged database was salvaged: what labels show is no longer known for sure. Pure.
+"""After the database was damaged, restored or lost its end: what labels show is no longer known for sure. Pure.
 
-Rows of the glass may be lost, so every bound label counts as showing what the tills charged last: by the safe switch no
-label showed less. Tills may follow a fall, but no rise before the glass is proven again; all labels are pushed again.
-Revisions go on above anything used before, so that no picture can be taken for an old one.
+Every label is pushed again, with revisions above anything used before. And because labels may show prices of which no
+row is left (unbound ones too), a ghost label counts for every product with the lowest price known of it: tills may
+follow a fall, but no price rises until a person has seen that all labels are pushed, and signs the ghost off.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.messages import GATEWAY
+from gateway.messages import GATEWAY, AlarmRaised
 from gateway.notes import FaceRow, GlassKept, Kept
 
+GHOST = "F" * 16
 VIA = "before the damage"
 
 
 def doubted(kept: Kept, now: datetime) -> Kept:
-    """Return the state with every label in doubt."""
-    rows = {row.label: row for row in kept.glasses}
-    labels = sorted({*rows, *kept.bindings})
-    return replace(kept, glasses=[_doubt(label, rows.get(label), kept, now) for label in labels])
-
-
-def _doubt(label: str, row: GlassKept | None, kept: Kept, now: datetime) -> GlassKept:
+    """Return the state with every label in doubt, and the ghost."""
     floor = int(now.timestamp())  # one push a second since 1970 is more than any label got
-    before = () if row is None else row.entries
-    gtin = kept.bindings.get(label, (0, None, None))[1]
-    price = None if gtin is None else _lowest(gtin, kept)
-    unknown: tuple[FaceRow, ...] = ()
-    if gtin is not None and price is not None:
-        unknown = ((floor, VIA, gtin, price, None, "unknown", "settled", now.timestamp()),)
-    return GlassKept(
+    rows = {row.label: row for row in kept.glasses if row.label != GHOST}
+    known = sorted({*rows, *kept.bindings})
+    glasses = [_glass(label, rows[label].entries if label in rows else (), floor, now) for label in known]
+    unknown: tuple[FaceRow, ...] = tuple(
+        (floor, VIA, gtin, price, None, "unknown", "settled", now.timestamp()) for gtin, price in _lowest(kept)
+    )
+    return replace(kept, glasses=[*glasses, _glass(GHOST, unknown, floor, now)])
+
+
+def alarm(reason: str, now: datetime) -> AlarmRaised:
+    """Return what a person must do."""
+    return AlarmRaised(
         at=now,
         source=GATEWAY,
-        label=label,
-        revision=max(floor, 0 if row is None else row.revision),
-        doubted=True,
-        entries=(*before, *unknown),
+        alarm="glass_unknown",
+        text=f"what labels show is not known for sure: {reason}; no price rises until it is",
+        next_step=f"let head office send all prices and bindings again; when all labels are pushed, sign off {GHOST}",
     )
 
 
-def _lowest(gtin: str, kept: Kept) -> int | None:
-    """Return the lowest price that a label of this product may show: the last charge, or all that the book has."""
-    charge = kept.charges.get(gtin)
-    if charge is not None and charge.price_minor is not None and not charge.forced:
-        return charge.price_minor
-    booked = [line.price_minor for wave in kept.waves for line in wave.lines if line.gtin == gtin]
-    return min(booked, default=None)
+def _glass(label: str, entries: tuple[FaceRow, ...], floor: int, now: datetime) -> GlassKept:
+    return GlassKept(at=now, source=GATEWAY, label=label, revision=floor, doubted=True, entries=entries)
+
+
+def _lowest(kept: Kept) -> Iterator[tuple[str, int]]:
+    prices: dict[str, list[int]] = {}
+    for gtin, charge in kept.charges.items():
+        if charge.price_minor is not None:
+            prices.setdefault(gtin, []).append(charge.price_minor)
+    for wave in kept.waves:
+        for line in wave.lines:
+            prices.setdefault(line.gtin, []).append(line.price_minor)
+    for row in kept.glasses:
+        for entry in row.entries:
+            if entry[2] is not None and entry[3] is not None:
+                prices.setdefault(entry[2], []).append(entry[3])
+    for gtin in sorted(prices):
+        yield gtin, min(prices[gtin])

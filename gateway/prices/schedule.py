@@ -30,15 +30,17 @@ class Schedule:
     """The book in time. `turns` is the work that its changes leave to Pricing."""
 
     def __init__(self, kept: notes.Kept) -> None:
-        self.now = kept.now
+        announced = [row.wave.effective_at for row in kept.waves if row.state is not None and row.state.announced]
+        self.now = max([kept.now, *announced])  # what has begun does not go back because a clock is behind
+        self.loaded = False
         self.book = Book()
         self.waves = Waves()
         self.turns: deque[Turn] = deque()
         self._intake = intake.Intake()
         self._superseded_by: dict[str, m.Wave] = {}
-        for head in kept.heads:
+        for head, refused in kept.heads:
             self._intake.known[intake.wave_key(head)] = head
-            if head.supersedes is not None:
+            if head.supersedes is not None and not refused:
                 self._superseded_by[head.supersedes] = head
         for row in kept.waves:
             self._restore(row)
@@ -66,6 +68,8 @@ class Schedule:
         taken = self._intake.take(part)
         if taken is None:
             return []
+        if isinstance(taken, m.PricePart):
+            return [notes.PartKept(at=part.at, source=part.source, part=taken)]
         if isinstance(taken, str):
             return [intake.wave_refused(part.wave, taken, part.at, part.source)]
         fault = self._fault(taken.wave)
@@ -152,7 +156,7 @@ class Schedule:
             source=m.GATEWAY,
             wave=booked.wave.id,
             withdrawn_at=booked.withdrawn_at,
-            announced=booked.announced,
+            announced=progress.announced,
             converged=progress.converged,
             staged=progress.staged,
             excepted=progress.excepted,
@@ -166,10 +170,14 @@ class Schedule:
     def forget(self, wave: str, at: datetime) -> list[m.Message]:
         """Drop lines that a converged wave has made pointless."""
         booked = self.book.waves.get(wave)
-        gone = [] if booked is None else self.book.forget(list(booked.lines), self.now)
-        for one in gone:
-            self.waves.forget(one)
-        return [notes.WaveGone(at=at, source=m.GATEWAY, wave=one) for one in gone]
+        dropped = {} if booked is None else self.book.forget(list(booked.lines), self.now)
+        for one in dropped:
+            if one not in self.book.waves:
+                self.waves.forget(one)
+        return [
+            notes.LinesGone(at=at, source=m.GATEWAY, wave=one, gtins=tuple(gtins), whole=one not in self.book.waves)
+            for one, gtins in dropped.items()
+        ]
 
     def local(self, instant: datetime, zone: ZoneInfo) -> str:
         """Return an instant as people of the shop read it."""

@@ -27,7 +27,7 @@ migrations = Migrations("prices")
 def tables(db: Database) -> None:
     """Create the tables."""
     for statement in (
-        "CREATE TABLE price_head (key TEXT PRIMARY KEY, at TEXT, body TEXT) STRICT",
+        "CREATE TABLE price_head (key TEXT PRIMARY KEY, at TEXT, refused INTEGER, body TEXT) STRICT",
         "CREATE TABLE price_wave (id TEXT PRIMARY KEY, body TEXT, state TEXT) STRICT",
         "CREATE TABLE price_line (wave TEXT, gtin TEXT, body TEXT, PRIMARY KEY (wave, gtin)) STRICT, WITHOUT ROWID",
         "CREATE TABLE price_part (key TEXT, part INTEGER, body TEXT, PRIMARY KEY (key, part)) STRICT",
@@ -58,14 +58,14 @@ class PriceTables:
                 keep(connection, by_kind[kind])
 
 
-def _keep_parts(db: sqlite3.Connection, parts: list[m.PricePart]) -> None:
-    rows = [(_key(p.wave), p.part, p.model_dump_json()) for p in parts if p.wave.parts > 1]
+def _keep_parts(db: sqlite3.Connection, kept: list[notes.PartKept]) -> None:
+    rows = [(_key(n.part.wave), n.part.part, n.part.model_dump_json()) for n in kept]
     db.executemany("INSERT OR IGNORE INTO price_part VALUES (?, ?, ?)", rows)
 
 
 def _keep_heads(db: sqlite3.Connection, heads: Iterable[notes.HeadKept | notes.WaveKept]) -> None:
-    rows = [(_key(n.wave), n.at.isoformat(), n.wave.model_dump_json()) for n in heads]
-    db.executemany("INSERT OR REPLACE INTO price_head VALUES (?, ?, ?)", rows)
+    rows = [(_key(n.wave), n.at.isoformat(), isinstance(n, notes.HeadKept), n.wave.model_dump_json()) for n in heads]
+    db.executemany("INSERT OR REPLACE INTO price_head VALUES (?, ?, ?, ?)", rows)
     db.executemany("DELETE FROM price_part WHERE key = ?", [row[:1] for row in rows])
     db.execute(
         "DELETE FROM price_head WHERE rowid <= (SELECT rowid FROM price_head ORDER BY rowid DESC LIMIT 1 OFFSET ?)",
@@ -88,10 +88,10 @@ def _keep_states(db: sqlite3.Connection, states: list[notes.WaveState]) -> None:
     db.executemany("UPDATE price_wave SET state = ? WHERE id = ?", [(s.model_dump_json(), s.wave) for s in states])
 
 
-def _keep_gone(db: sqlite3.Connection, gone: list[notes.WaveGone]) -> None:
-    ids = [(note.wave,) for note in gone]
-    db.executemany("DELETE FROM price_line WHERE wave = ?", ids)
-    db.executemany("DELETE FROM price_wave WHERE id = ?", ids)
+def _keep_gone(db: sqlite3.Connection, gone: list[notes.LinesGone]) -> None:
+    for note in gone:
+        db.executemany("DELETE FROM price_line WHERE wave = ? AND gtin = ?", [(note.wave, gtin) for gtin in note.gtins])
+    db.executemany("DELETE FROM price_wave WHERE id = ?", [(note.wave,) for note in gone if note.whole])
 
 
 def _keep_products(db: sqlite3.Connection, updates: list[m.ProductsUpdate]) -> None:
@@ -148,11 +148,11 @@ def _keep_requests(db: sqlite3.Connection, requests: list[m.Request]) -> None:
 
 
 _KEEPERS: tuple[tuple[type, Callable[[sqlite3.Connection, list[Any]], None]], ...] = (
-    (m.PricePart, _keep_parts),
+    (notes.PartKept, _keep_parts),
     (notes.HeadKept, _keep_heads),
     (notes.WaveKept, _keep_waves),
     (notes.WaveState, _keep_states),
-    (notes.WaveGone, _keep_gone),
+    (notes.LinesGone, _keep_gone),
     (m.ProductsUpdate, _keep_products),
     (m.PlanogramUpdate, _keep_facings),
     (m.BindingsUpdate, _keep_full_bindings),
@@ -170,7 +170,10 @@ def load(db: sqlite3.Connection, now: datetime) -> Kept:
     return Kept(
         now=now,
         waves=_load_waves(db),
-        heads=[m.Wave.model_validate_json(row[0]) for row in db.execute("SELECT body FROM price_head ORDER BY rowid")],
+        heads=[
+            (m.Wave.model_validate_json(body), bool(refused))
+            for body, refused in db.execute("SELECT body, refused FROM price_head ORDER BY rowid")
+        ],
         parts=[m.PricePart.model_validate_json(row[0]) for row in db.execute("SELECT body FROM price_part")],
         products={g: (s, m.Product.model_validate_json(b)) for g, s, b in db.execute("SELECT * FROM product")},
         bindings={label: (s, g, f) for label, s, g, f in db.execute("SELECT * FROM binding")},

@@ -7,12 +7,12 @@ what the rows prove about one minute is in `proof.py`.
 """
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
 from sqlite_utils import Database, Migrations
 
 from gateway import messages as m
@@ -55,7 +55,6 @@ class Head(NamedTuple):
 
 
 Body = tuple[object, ...]
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @migrations()
@@ -82,7 +81,7 @@ def tables(db: Database) -> None:
 
 def chain(prev: bytes, body: Body) -> bytes:
     """Return a row's hash. Canonical form: the fields less the hashes as a JSON array, UTF-8, no blanks."""
-    return hashlib.sha256(prev + _encode(body).encode()).digest()
+    return hashlib.sha256(prev + to_json(body)).digest()
 
 
 class Journal:

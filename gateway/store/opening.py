@@ -34,11 +34,13 @@ log = logging.getLogger(__name__)
 class OpenReport:
     """How the start went. `salvaged`: unsent rows saved from a damaged file, None when it was sound.
 
-    `facts` are for the caller to emit; what head office must know of lost sequences is in the outbox already.
+    `doubt`: rows may be lost or old, for this reason; told at every start until `Store.settle_doubt`. `facts` are for
+    the caller to emit; what head office must know of lost sequences is in the outbox already.
     """
 
     clean: bool
     salvaged: int | None = None
+    doubt: str | None = None
     facts: list[Fact] = field(default_factory=list)
 
 
@@ -126,7 +128,8 @@ class Opening:
             connection.close()
             raise
         clean = not findings.losses and (fresh or findings.mark == "1")
-        return outbox, OpenReport(clean, findings.salvaged, self._alarms(findings))
+        doubt = connection.execute("SELECT value FROM store_state WHERE key = 'doubt'").fetchone()
+        return outbox, OpenReport(clean, findings.salvaged, doubt and str(doubt[0]), self._alarms(findings))
 
     def _make_good(self, outbox: Outbox, findings: _Findings, known: Known | None) -> None:
         """In one transaction: mark the file as in use, and if numbers may be missing, go on above all of them."""
@@ -141,6 +144,9 @@ class Opening:
                 go_above(outbox, floors, reason, self._clock.now(), look_back=findings.salvaged is not None)
             outbox.save()
             outbox.connection.execute("DELETE FROM store_state WHERE key IN ('restored', 'salvaged')")
+            if findings.losses:
+                doubt = ["; ".join(findings.losses)]
+                outbox.connection.execute("INSERT OR REPLACE INTO store_state VALUES ('doubt', ?)", doubt)
             outbox.connection.execute("INSERT OR REPLACE INTO store_state VALUES ('clean', '0')")
 
     def _judge_history(self, outbox: Outbox, findings: _Findings, known: Known | None) -> None:

@@ -232,6 +232,10 @@ class Store:
         with transaction(self._outbox.connection):
             return function(self._outbox.connection)
 
+    async def settle_doubt(self) -> None:
+        """Forget `OpenReport.doubt`: what follows from it is kept."""
+        await self.write(lambda connection: connection.execute("DELETE FROM store_state WHERE key = 'doubt'"))
+
     async def close(self) -> None:
         """Finish what is queued, delete what was freed, mark the file clean. Less than a second; once is enough."""
         if not self._open:

@@ -1,9 +1,18 @@
-"""After a salvage the tills may follow a fall, but no rise before every glass is proven again."""
+"""After damage tills may follow a fall; no price rises before a person has seen that all labels are pushed again."""
+
+import pytest
 
 from gateway.prices.pricing import Pricing
-from gateway.prices.salvaged import doubted
+from gateway.prices.salvaged import GHOST, doubted
 from gateway.store.apply_prices import load
 from tests.prices.world import GTINS, World
+
+
+@pytest.fixture
+def world() -> World:
+    w = World(3)
+    w.settle()
+    return w
 
 
 def lose(world: World, *tables: str) -> None:
@@ -17,39 +26,41 @@ def lose(world: World, *tables: str) -> None:
     world.tick()
 
 
-def test_a_rise_waits_although_the_rows_of_the_glass_are_lost():
-    world = World(3)
-    world.settle()
-    bound = world.pricing.shelf.glass(world.names[0]).gtin
-    lose(world, "glass")
+@pytest.mark.parametrize("lost", [(), ("glass",), ("glass", "binding"), ("glass", "wanted")])
+def test_a_rise_waits_for_the_sign_off_whatever_rows_are_lost(world, lost):
+    lose(world, *lost)
     world.wave(dict.fromkeys(GTINS, 400))
-    assert world.pricing.charge(bound) == 300
     world.settle()
-    assert world.pricing.charge(bound) == 400
-    assert world.glass[world.names[0]][:2] == (bound, 400)
+    assert [world.pricing.charge(gtin) for gtin in GTINS] == [300, 300, 300]
+    world.kill()
+    assert world.pricing.charge(GTINS[0]) == 300
+    if "binding" not in lost:
+        world.command("sign_off", label=GHOST)
+        assert [world.pricing.charge(gtin) for gtin in GTINS] == [400, 400, 400]
 
 
-def test_a_fall_is_followed_at_once():
-    world = World(3)
-    world.settle()
-    bound = world.pricing.shelf.glass(world.names[0]).gtin
+def test_an_unbound_label_of_which_no_row_is_left_still_counts(world):
+    label = world.names[0]
+    gtin = world.pricing.shelf.glass(label).gtin
+    world.bind(label, None)
+    lose(world, "glass", "binding")
+    world.wave({gtin: 900})
+    assert world.pricing.charge(gtin) == 300
+
+
+def test_a_fall_is_followed_at_once(world):
     lose(world, "glass")
     world.wave(dict.fromkeys(GTINS, 200))
-    assert world.pricing.charge(bound) == 200
+    assert [world.pricing.charge(gtin) for gtin in GTINS] == [200, 200, 200]
 
 
-def test_without_charges_the_lowest_price_of_the_book_counts():
-    world = World(3)
-    world.settle()
+def test_without_charges_the_lowest_price_of_the_book_counts(world):
     world.wave(dict.fromkeys(GTINS, 250), delay_s=500)
-    bound = world.pricing.shelf.glass(world.names[0]).gtin
     lose(world, "glass", "charge")
-    assert world.pricing.charge(bound) == 250
+    assert world.pricing.charge(GTINS[0]) == 250
 
 
-def test_every_label_is_pushed_again_with_a_new_revision():
-    world = World(3)
-    world.settle()
+def test_every_label_is_pushed_again_with_a_new_revision(world):
     before = {label: world.pricing.shelf.glass(label).revision for label in world.names}
     uploads = world.uploads
     lose(world)

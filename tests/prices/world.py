@@ -178,7 +178,9 @@ class World:
     def sync(self):
         """What LabelSync does, without drawing."""
         for label in self.pricing.shelf.take_stale(1000):
-            via = self.at_ap[label]
+            via = self.at_ap.get(label)
+            if via is None:
+                continue
             wish = self.pricing.shelf.wish(label, via)
             if wish is None:
                 continue
