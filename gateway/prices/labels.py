@@ -93,6 +93,7 @@ class LabelSync:
             self._make_room(message.source, message.label)
             if self._resting.pop(message.label, None) is not None:
                 self._pricing.shelf.mark(message.label)
+                self.wake()
         elif isinstance(message, m.LabelFailed) and message.reason != "superseded":
             self._make_room(message.source, message.label)
             self._rest(message.label)

@@ -53,9 +53,9 @@ class Schedule:
         if state is not None:
             booked.withdrawn_at, booked.announced = state.withdrawn_at, state.announced
         self.book.add(booked)
-        if state is not None and state.announced:
+        if state is not None:
             progress = self.waves.open(row.wave.id, _since(row.wave))
-            progress.announced, progress.converged = True, state.converged
+            progress.announced, progress.converged = state.announced, state.converged
             progress.excepted, progress.staged = state.excepted, state.staged
 
     def in_force(self, gtin: str) -> tuple[m.PriceLine, str] | None:
