@@ -27,6 +27,7 @@ from gateway.prices.studio import Studio
 
 AT_ONCE = 64  # labels looked at in one go: one commit for all their `LabelSent`
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 600.0
+STAGE_SHARE = 0.9  # of a coming wave's labels must have been heard before its faces are drawn ahead
 WINDOW = 200  # faces that one access point has in hand from us; it may hold 200 labels
 SHOW_S = 10.0  # a driver takes a face over at once, or is taken for broken
 ROAM_S = 60.0  # an access point takes a label over when it heard it this much later than the other
@@ -286,8 +287,8 @@ class LabelSync:
             self._stage_wake.clear()
             for wave, pairs in self._pricing.upcoming():
                 panels = [(content, self._routes[label].panel) for label, content in pairs if label in self._routes]
-                if pairs and not panels:
-                    continue  # nothing was heard of its labels yet
+                if len(panels) < STAGE_SHARE * len(pairs) and not self._pricing.in_force(wave):
+                    continue  # too few of its labels were heard yet: later, at its instant at the latest
                 refused = 0
                 for start in range(0, len(panels), AT_ONCE):
                     faces = await self._studio.drawn(panels[start : start + AT_ONCE])

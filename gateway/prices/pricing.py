@@ -86,6 +86,11 @@ class Pricing:
         wanted = self._wanted.get(gtin)
         return None if wanted is None else wanted[0]
 
+    def in_force(self, wave: str) -> bool:
+        """Tell whether the instant of a wave has come."""
+        booked = self.schedule.book.waves.get(wave)
+        return booked is None or booked.turned
+
     def upcoming(self) -> Iterator[tuple[str, list[tuple[str, Content]]]]:
         """Yield waves not staged yet, each with the (label, content) pairs to draw ahead."""
         for wave, booked in list(self.schedule.book.waves.items()):
