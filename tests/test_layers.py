@@ -40,7 +40,7 @@ BELOW = {
 # Pure: the same input gives the same output, so that a replay needs no clock and a test no patience.
 PURE = ("gateway.rules", "gateway.prices", "gateway.messages", "gateway.notes")
 # Where a bug of a part must not end the whole: a driver, a rule.
-SUPERVISORS = {"gateway.supervisor", "gateway.core"}
+SUPERVISORS = {"gateway.supervisor", "gateway.core", "gateway.requests"}
 MAY_ACT = {"gateway.prices.labels", "gateway.prices.studio"}  # files of a pure package that drive the world
 
 

@@ -1,7 +1,6 @@
 """At no instant does a till charge more than a label shows: the real code against simulated access points."""
 
 import asyncio
-import logging
 import os
 
 import pytest
@@ -83,7 +82,6 @@ async def scenario(seed: int) -> None:
 
 
 def play(seeds: range) -> None:
-    logging.getLogger().setLevel(logging.CRITICAL)
     for seed in seeds:
         virtual_time.run(lambda seed=seed: scenario(seed))
 

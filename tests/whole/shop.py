@@ -3,7 +3,6 @@
 Everything a customer would run, on loopback, in one folder. Each process is ended by its own id.
 """
 
-import asyncio
 import json
 import signal
 import subprocess
@@ -39,6 +38,7 @@ class Shop:
         self.events: list[dict[str, Any]] = []
         self.repeats = 0
         self._ids: set[str] = set()
+        self.sequences: dict[str, set[int]] = {"business": set(), "telemetry": set()}
         self.truth_ports: list[int] = []
         self.devices = ""
         self.gateway: subprocess.Popen[bytes] | None = None
@@ -63,7 +63,9 @@ class Shop:
     def _heard(self, message: paho.MQTTMessage) -> None:
         if not message.topic.endswith(("/business", "/telemetry")):
             return
+        stream = message.topic.rsplit("/", 1)[1]
         for event in json.loads(message.payload):
+            self.sequences[stream].add(int(event["sequence"]))  # also of a repeat: its number is its own
             if event["id"] in self._ids:
                 self.repeats += 1
             else:
@@ -165,18 +167,8 @@ class Shop:
 
     def gaps(self, stream: str) -> list[int]:
         """Return the sequences that never came."""
-        mark = {"business": "b", "telemetry": "t"}[stream]
         declared: set[int] = set()
         for event in self.of("buffer.dropped", about=stream):
             declared |= set(range(event["data"]["first_sequence"], event["data"]["last_sequence"] + 1))
-        got = {int(e["sequence"]) for e in self.events if stream_of(e) == mark}
+        got = self.sequences[stream]
         return sorted(set(range(1, max(got, default=0) + 1)) - got - declared)
-
-
-def stream_of(event: dict[str, Any]) -> str:
-    telemetry = ("label.health", "gateway.health", "sensor.event")
-    return "t" if event["type"].removeprefix("aisled.").removesuffix(".v1") in telemetry else "b"
-
-
-async def pause() -> None:
-    await asyncio.sleep(0.05)
