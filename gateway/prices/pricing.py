@@ -190,7 +190,6 @@ class Pricing:
         self._wanted.pop(gtin, None)
         if wanted is not None:
             self._wanted[gtin] = wanted
-        self.till.unforce(gtin)
         self.shelf.forget_content(gtin)
         price, wave = wanted or (None, None)
         currency = None if price is None else self._policy.currency

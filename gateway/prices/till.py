@@ -25,12 +25,6 @@ class Till:
         """Return every product that has or had a price."""
         return set(self._charges)
 
-    def unforce(self, gtin: str) -> None:
-        """End a forced price: another price is wanted now."""
-        charge = self._charges.get(gtin)
-        if charge is not None:
-            charge.forced = False
-
     def follow(
         self, gtin: str, wanted: tuple[int, str] | None, lowest: int | None, at: datetime, *, labelled: bool
     ) -> list[m.Message]:
@@ -40,8 +34,8 @@ class Till:
         if wanted is None:
             return [] if now is None else self._set(gtin, None, None, "fall", at)
         price, wave = wanted
-        if before is not None and before.forced:
-            return [] if now == price else self._set(gtin, price, wave, "forced", at)
+        if before is not None and before.forced and (now, before.wave) == wanted:
+            return []  # a person's order holds for the very price and wave that it was given for, and no other
         allowed = switch.charge_for(price, lowest)
         if allowed == now:
             return []

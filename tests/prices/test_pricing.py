@@ -142,6 +142,21 @@ def test_a_rise_waits_for_proof_and_force_overrides_audited(world):
     assert world.pricing.charge(bound) == 400
 
 
+def test_a_forced_price_ends_with_the_next_wave_also_over_a_restart(world):
+    world.wave(dict.fromkeys(GTINS, 400))
+    gtin = world.pricing.shelf.glass(world.names[0]).gtin
+    world.person_decides = True
+    world.command("force", gtin=gtin)
+    world.settle()
+    world.person_decides = False
+    world.wave(dict.fromkeys(GTINS, 500))
+    assert world.pricing.charge(gtin) == 400
+    world.kill()
+    assert world.pricing.charge(gtin) == 400
+    world.settle()
+    assert world.pricing.charge(gtin) == 500
+
+
 def test_a_lost_label_holds_the_price_until_a_person_signs_it_off(world):
     label = world.names[0]
     gtin = world.pricing.shelf.glass(label).gtin
