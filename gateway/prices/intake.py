@@ -10,6 +10,9 @@ from datetime import datetime
 from gateway.messages import Fact, LineRefused, PriceLine, PricePart, Product, Wave, WaveRefused
 from gateway.prices.book import Book
 
+KNOWN = 20_000  # ids of waves that a replay is recognised by
+INCOMPLETE = 200  # waves that wait for parts at the same time
+
 
 def wave_key(wave: Wave) -> str:
     """Return what a wave is known by. A cancel may name its target by its own id, so it has a name space of its own."""
@@ -48,6 +51,8 @@ class Intake:
             return (
                 None if known == part.wave else "this id was used before by another wave: give a changed wave a new id"
             )
+        if key not in self.assemblies and len(self.assemblies) >= INCOMPLETE:
+            return f"{INCOMPLETE} other waves still wait for parts: send those first"
         assembly = self.assemblies.setdefault(key, Assembly(part.wave))
         if assembly.wave != part.wave:
             return f"part {part.part} has another head than the parts before it"
@@ -58,6 +63,8 @@ class Intake:
             return part
         del self.assemblies[key]
         self.known[key] = part.wave
+        if len(self.known) > KNOWN:
+            del self.known[next(iter(self.known))]
         return assembly
 
 

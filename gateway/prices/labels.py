@@ -27,6 +27,7 @@ from gateway.prices.studio import Studio
 
 AT_ONCE = 64  # labels looked at in one go: one commit for all their `LabelSent`
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 600.0
+TOLD = 10_000  # refused faces that are not told again
 STAGE_SHARE = 0.9  # of a coming wave's labels must have been heard before its faces are drawn ahead
 WINDOW = 200  # faces that one access point has in hand from us; it may hold 200 labels
 SHOW_S = 10.0  # a driver takes a face over at once, or is taken for broken
@@ -268,6 +269,8 @@ class LabelSync:
     async def _tell_refused(self, wish: Wish, reason: str) -> None:
         if (wish.label, wish.content.key) in self._told:
             return
+        if len(self._told) >= TOLD:
+            self._told.clear()
         self._told.add((wish.label, wish.content.key))
         log.warning("a face cannot be drawn: %s", reason, extra={"label": wish.label, "gtin": wish.gtin})
         fact = m.FaceRefused(

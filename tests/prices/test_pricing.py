@@ -51,6 +51,13 @@ def test_parts_in_any_order_are_applied_when_all_are_here_also_over_a_restart(wo
     assert [world.pricing.wanted(g) for g in GTINS] == [11, 22, 33]
 
 
+def test_waves_that_wait_for_parts_are_bounded(world):
+    for _ in range(200):
+        assert world.send(world.head(parts=2), {A: 11}) == []
+    (refused,) = world.send(world.head(parts=2), {A: 11})
+    assert "still wait for parts" in refused.reason
+
+
 def test_an_expired_promotion_gives_the_price_before_back(world):
     world.wave({A: 200}, lasts_s=60)
     assert world.pricing.wanted(A) == 200
