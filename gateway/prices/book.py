@@ -76,10 +76,6 @@ class Book:
                 best = booked
         return None if best is None else (best.lines[gtin], best)
 
-    def upcoming(self, gtin: str, now: datetime) -> list[BookedWave]:
-        """Return the waves of this product whose instant is still to come."""
-        return [b for b in self._by_gtin.get(gtin, ()) if not b.in_force(now) and not b.over(now)]
-
     def newer_in_force_for_good(self, gtin: str, wave: Wave, now: datetime) -> BookedWave | None:
         """Return a wave that makes a line of `wave` pointless: newer, in force, and without an end."""
         for booked in self._by_gtin.get(gtin, ()):

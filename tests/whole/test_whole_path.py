@@ -69,7 +69,11 @@ async def test_prices_reach_the_glass_and_the_proof_reaches_head_office(shop):
     assert shop.gaps("business") == []
     assert shop.repeats == 0
     proof = prove(shop, gtin(0))
-    assert "labels" in proof or proof
+    assert proof["fair"] is True
+    (label,) = proof["labels"]
+    assert label["label"] == labels[0]
+    assert label["proven"][-1]["digest"] == shop.truth()[labels[0]]
+    assert proof["charged"][-1]["price_minor"] == label["proven"][-1]["price_minor"] == 700
 
 
 def prove(shop: Shop, product: str) -> dict[str, object]:
