@@ -33,12 +33,14 @@ BELOW = {
     "gateway.store": {"gateway.errors", "gateway.messages", "gateway.notes", "gateway.prices"},
     "gateway.uplink": {"gateway.errors", "gateway.messages", "gateway.driver", "gateway.prices", "drivers._mqtt"},
     "gateway.rules": {"gateway.errors", "gateway.messages"},
+    "gateway.codes": {"gateway.errors"},
+    "gateway.certificates": {"gateway.errors"},
     "gateway.hq": {"gateway.errors", "gateway.messages", "gateway.prices.face_money", "drivers._mqtt"},
     "drivers": {"gateway.errors", "gateway.messages", "gateway.driver"},
     "models": set[str](),
 }
 # Pure: the same input gives the same output, so that a replay needs no clock and a test no patience.
-PURE = ("gateway.rules", "gateway.prices", "gateway.messages", "gateway.notes")
+PURE = ("gateway.rules", "gateway.codes", "gateway.prices", "gateway.messages", "gateway.notes")
 # Where a bug of a part must not end the whole: a driver, a rule.
 SUPERVISORS = {"gateway.supervisor", "gateway.core", "gateway.requests"}
 MAY_ACT = {"gateway.prices.labels", "gateway.prices.studio"}  # files of a pure package that drive the world
