@@ -6,15 +6,27 @@ to be parked.
 """
 
 import hashlib
-from collections.abc import Awaitable
+import ssl
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.messages import Fact, Reading
+from gateway.messages import (
+    BaggingVerdict,
+    EventIn,
+    Fact,
+    Lease,
+    Outcome,
+    PosTransaction,
+    PriceAnswer,
+    PriceChange,
+    Reading,
+)
 
 Health = Literal["unknown", "online", "degraded", "offline"]
 
@@ -50,12 +62,57 @@ class ReportHealth(Protocol):
         """`reason` is a stable code (`ap_silent`), `evidence` what was seen, `next_step` what to do about it."""
 
 
+class Tills(Protocol):
+    """What a driver of tills may ask: prices by the safe switch, and where events go. Look-ups never wait."""
+
+    @property
+    def version(self) -> int:
+        """Return the newest price version."""
+
+    def look_up(self, scan: str, symbology: str | None = None) -> PriceAnswer:
+        """Return the price of a scanned code now. Raises `Refused` (unreadable) or `NotForSale` with the reason."""
+
+    def changes(self, since: int, limit: int) -> Sequence[PriceChange]:
+        """Return at most `limit` price changes after a version, oldest first; the newest only of each product."""
+
+    async def wait_beyond(self, version: int) -> int:
+        """Return the newest version as soon as it is above this one."""
+
+    async def lease(self, terminal: str, version: int) -> Lease:
+        """Take a terminal's word that it applied the feed up to `version`; return its leave to sell from cache."""
+
+    async def take(self, source: str, terminal: str, events: Sequence[EventIn]) -> Sequence[Outcome]:
+        """Keep events of one terminal; returns after the commit, one outcome each, in order."""
+
+    async def import_sales(self, sales: Sequence[PosTransaction]) -> Sequence[Outcome]:
+        """Keep transactions of a sales document, after the commit; one that is known already is a `duplicate`."""
+
+    def ack_seq(self, terminal: str) -> int:
+        """Return the highest number up to which every event of the terminal is kept; 0 = none."""
+
+    def verify(self, terminal: str, basket: str) -> BaggingVerdict:
+        """Tell whether what lies in the bagging area fits the lines of the open basket."""
+
+
+class Certificates(Protocol):
+    """TLS for what the gateway serves in the shop."""
+
+    def server_context(self, certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext:
+        """Return a context from the owner's files, or else from the store's own CA. Raises `ConfigError`."""
+
+
 @dataclass(frozen=True)
 class Services:
-    """What the gateway offers to one driver. A test hands over just what the driver under test uses."""
+    """What the gateway offers to one driver. A test hands over just what the driver under test uses.
+
+    `data_dir`: where a driver may keep a file of its own.
+    """
 
     clock: Clock
     report: ReportHealth
+    tills: Tills | None = None
+    certificates: Certificates | None = None
+    data_dir: Path = Path()
 
 
 class Driver(Protocol):

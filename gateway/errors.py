@@ -21,6 +21,10 @@ class Refused(GatewayError):
     """An order was not accepted; the text is the reason that its sender reads."""
 
 
+class NotForSale(Refused):
+    """The code was read, but the product is unknown, has no price, or may not be sold; the text says which."""
+
+
 class DeviceError(GatewayError):
     """The device or the way to it failed: restart the driver."""
 

@@ -2,7 +2,7 @@
 
 Code logs with `extra={"device": id}`; a line that a broken device could repeat for ever has `extra={"once": key}` and
 is printed once an hour at most, then with the count of what was left out. Secrets given to `hide` and passwords in
-URLs never come out. Not here: facts for head office (`messages.py`).
+URLs never come out. Not here: facts for head office (`messages/`).
 """
 
 import json

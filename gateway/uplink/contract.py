@@ -1,4 +1,4 @@
-"""The contract with head office as an AsyncAPI 3 document, generated from `messages.py` and the bodies of orders.
+"""The contract with head office as an AsyncAPI 3 document, generated from `messages/` and the bodies of orders.
 
 `aisled contract` prints it; the committed copy is `config/asyncapi.yaml` (a test fails when it is stale; write it anew
 with `aisled contract > config/asyncapi.yaml`). Topics are in `topics.py`. The YAML writer here writes only this.
