@@ -11,7 +11,7 @@ from gateway.messages.tills import AmountMinor, BasketId, ShelfThen, TenderSum, 
 class SaleLine(Fact):
     """One line of a paid basket: what was charged, what the labels showed when it was scanned, the wave behind it.
 
-    `pending`: the labels did not all show the charged price yet, by the safe switch. `origin`: the till's events, or an
+    `at` is when it was scanned. `pending`: the labels did not all show the charged price yet, by the safe switch. `origin`: the till's events, or an
     imported POSLog. A return has a negative amount. One piece is 1 000 thousandths.
     """
 
@@ -29,7 +29,6 @@ class SaleLine(Fact):
     discount_minor: AmountMinor
     currency: Currency
     price_version: Version | None
-    scanned_at: AwareDatetime
     shelf: ShelfThen | None
     wave: str | None
     pending: bool
@@ -54,7 +53,7 @@ class SaleBasket(Fact):
 
 
 class PriceMismatch(Fact):
-    """A till charged another price than it should have.
+    """A till charged another price than it should have, at the instant of the scan.
 
     `over`: more than a label showed or could show. `under`: less than the gateway's price and than any label.
     `shelf` is the evidence of both sides; `aisled prove` prints it in full.
@@ -70,7 +69,6 @@ class PriceMismatch(Fact):
     shown_minor: PriceMinor | None
     price_version: Version | None
     from_cache: bool
-    scanned_at: AwareDatetime
     shelf: ShelfThen
 
 
