@@ -13,7 +13,7 @@ import signal
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gateway import __version__, logs, notes
+from gateway import __version__, logs
 from gateway import messages as m
 from gateway.archivist import Archivist
 from gateway.clock import SystemClock
@@ -26,7 +26,7 @@ from gateway.health import HealthBoard
 from gateway.prices.face_money import style_for
 from gateway.prices.labels import LabelSync
 from gateway.prices.pricing import Policy, Pricing
-from gateway.prices.salvaged import alarm, doubted
+from gateway.prices.salvaged import alarm, doubted, doubts
 from gateway.prices.studio import Studio
 from gateway.requests import Requests
 from gateway.sdnotify import Notifier
@@ -92,10 +92,10 @@ class App:
             on_trouble=self._on_trouble,
         )
         report = await self.store.open()
-        doubts = await self._build(report.doubt)
+        doubtful = await self._build(report.doubt)
         self._spawn("core", self.core.run)
         if report.doubt is not None:
-            await self.core.submit(*doubts, alarm(report.doubt, self.clock.now()))
+            await self.core.submit(*doubtful, alarm(report.doubt, self.clock.now()))
             await self.store.settle_doubt()
         started = m.GatewayStarted(at=self.clock.now(), source=m.GATEWAY, version=__version__, clean=report.clean)
         await self.core.emit(*report.facts, started)
@@ -103,12 +103,13 @@ class App:
         self.notifier.ready(f"{len(self.drivers)} devices, store {config.store.id}, gateway {config.gateway.id}")
         log.info("gateway started", extra={"version": __version__, "clean": report.clean})
 
-    async def _build(self, doubt: str | None) -> list[notes.GlassKept]:
+    async def _build(self, doubt: str | None) -> list[m.Command]:
         """Build everything from the store; return what must be kept because its rows are in doubt."""
         config = self._config
         kept = await self.store.write(lambda connection: load(connection, self.clock.now()))  # may take its time
         if doubt is not None:
-            kept = doubted(kept, self.clock.now())
+            caching = any(device.driver == "checkout_http" for device in config.devices)
+            kept = doubted(kept, self.clock.now(), caching=caching)
         self.board = HealthBoard(self.clock)
         self.drivers = self._drivers()
         labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
@@ -139,7 +140,7 @@ class App:
                 self.board.reporter("hq"),
                 measure=self.vitals.measure,
             )
-        return [] if doubt is None else kept.glasses
+        return [] if doubt is None else doubts(kept, self.clock.now())
 
     def _start_tasks(self) -> None:
         self._spawn("health", self.board.run, self.core.emit)

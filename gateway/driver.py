@@ -72,8 +72,11 @@ class Tills(Protocol):
     def look_up(self, scan: str, symbology: str | None = None) -> PriceAnswer:
         """Return the price of a scanned code now. Raises `Refused` (unreadable) or `NotForSale` with the reason."""
 
-    def changes(self, since: int, limit: int) -> Sequence[PriceChange]:
-        """Return at most `limit` price changes after a version, oldest first; the newest only of each product."""
+    def changes(self, since: int) -> Sequence[PriceChange]:
+        """Return the newest price of every product that changed after a version, in the order of versions.
+
+        Always all of them: a till that acknowledged a part would be taken to know prices that it has never heard.
+        """
 
     async def wait_beyond(self, version: int) -> int:
         """Return the newest version as soon as it is above this one."""

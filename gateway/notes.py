@@ -5,9 +5,9 @@ Each note carries the whole new state of one thing, so that applying it needs no
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from gateway.messages import Command, Gtin, Label, PriceLine, PricePart, Product, Wave
+from gateway.messages import Command, Gtin, Label, PriceLine, PricePart, Product, Terminal, Wave
 
 
 class WaveKept(Command):
@@ -72,6 +72,19 @@ class GlassKept(Command):
     entries: tuple[FaceRow, ...]
 
 
+class LeaseKept(Command):
+    """A till may sell from its cache, which holds the prices of this version; null = its lease is over."""
+
+    terminal: Terminal
+    version: int | None
+
+
+class VersionFloor(Command):
+    """Price versions up to this one may have been given out for other prices: rows of them were lost."""
+
+    version: int
+
+
 class FacesStaged(Command):
     """LabelSync has rendered the faces of a wave."""
 
@@ -99,12 +112,22 @@ class KeptCharge:
     price_minor: int | None
     wave: str | None
     forced: bool = False
+    version: int = 0
+
+
+class Superseded(NamedTuple):
+    """A price that was charged until `version`; tills that sell from a cache may still charge it."""
+
+    version: int
+    gtin: str
+    price_minor: int | None
 
 
 @dataclass
 class Kept:
     """Pricing's whole state.
 
+    `leases`: terminal -> version of its cache; `version`: no cache older than it can be trusted.
     `heads`: (wave, refused); `bindings`: label -> (sequence, gtin, facing); `wanted`: gtin -> (price, wave).
     """
 
@@ -119,3 +142,6 @@ class Kept:
     charges: dict[str, KeptCharge] = field(default_factory=dict)
     wanted: dict[str, tuple[int, str]] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    superseded: list[Superseded] = field(default_factory=list)
+    leases: dict[str, int] = field(default_factory=dict)
+    version: int = 0

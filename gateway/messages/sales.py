@@ -11,8 +11,8 @@ from gateway.messages.tills import AmountMinor, BasketId, ShelfThen, TenderSum, 
 class SaleLine(Fact):
     """One line of a paid basket: what was charged, what the labels showed when it was scanned, the wave behind it.
 
-    `at` is when it was scanned. `pending`: the labels did not all show the charged price yet, by the safe switch. `origin`: the till's events, or an
-    imported POSLog. A return has a negative amount. One piece is 1 000 thousandths.
+    `at` is when it was scanned. `pending`: the labels did not all show the charged price yet, by the safe switch.
+    `origin`: the till's events, or an imported POSLog. A return has a negative amount. One piece is 1 000 thousandths.
     """
 
     type: ClassVar[str] = "sale.line"

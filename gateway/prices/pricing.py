@@ -17,6 +17,7 @@ from gateway import notes
 from gateway.prices import convergence, intake, persons, switch
 from gateway.prices.face_content import Content
 from gateway.prices.glass import Entry, Glass
+from gateway.prices.leases import NEVER
 from gateway.prices.schedule import Schedule, Turn
 from gateway.prices.shelf import Shelf
 from gateway.prices.till import Till
@@ -47,6 +48,8 @@ class Pricing:
             m.BindingsUpdate: self._bindings,
             m.PlanogramUpdate: self._planogram,
             m.Request: self._request,
+            m.TillLeased: self._leased,
+            m.TillLeaseOver: self._lease_over,
             m.ShowFace: self._show_face,
             m.Tick: self._tick,
             m.LabelSeen: self._seen,
@@ -63,7 +66,7 @@ class Pricing:
     def load(self, kept: notes.Kept) -> None:
         """Take the state of the store; everything is looked at again in the next steps."""
         self.schedule = Schedule(kept)
-        self.till = Till(self._policy.currency, kept.charges)
+        self.till = Till(self._policy.currency, kept)
         self._wanted = dict(kept.wanted)
         self.shelf = Shelf(self._policy.languages, self._wanted_line, kept)
         self._requests = persons.Known(kept.requests)
@@ -232,6 +235,34 @@ class Pricing:
                 self.shelf.mark(label)
         return out
 
+    def _leased(self, ask: m.TillLeased) -> list[m.Message]:
+        """Grant or renew a lease, unless the cache holds a price that a label may show lower: nothing = refused."""
+        leases = self.till.leases
+        on = leases.version(ask.terminal)
+        held = on is not None and on != NEVER
+        if ask.version > self.till.version or ask.version < (on or 0):
+            return []
+        if not held and not self._harmless(ask.version):
+            return []
+        self._mark(leases.grant(ask.terminal, ask.version))
+        return [notes.LeaseKept(at=ask.at, source=ask.source, terminal=ask.terminal, version=ask.version)]
+
+    def _harmless(self, version: int) -> bool:
+        """Tell whether no price of a cache of this version is above one that a label may show."""
+        missed = self.till.leases.missed(version)
+        return missed is not None and all(
+            price is None or switch.charge_for(price, self.shelf.lowest(gtin)) == price for _, gtin, price in missed
+        )
+
+    def _lease_over(self, over: m.TillLeaseOver) -> list[m.Message]:
+        self._mark(self.till.leases.end(over.terminal))
+        return [notes.LeaseKept(at=over.at, source=over.source, terminal=over.terminal, version=None)]
+
+    def _mark(self, gtins: set[str] | None) -> None:
+        for gtin in sorted(self.till.gtins() if gtins is None else gtins):
+            for label in self.shelf.labels_of(gtin):
+                self.shelf.mark(label)
+
     # Labels
 
     def _show_face(self, ask: m.ShowFace) -> list[m.Message]:
@@ -240,8 +271,8 @@ class Pricing:
         if wish is None or wish.content.key != ask.content or ask.revision != glass.revision + 1:
             self.shelf.mark(ask.label)
             return []
-        charged = None if ask.gtin is None else self.charge(ask.gtin)
-        if not switch.may_push(ask.price_minor, switch.highest_charged(charged)):
+        highest = None if ask.gtin is None else self.till.highest(ask.gtin)
+        if not switch.may_push(ask.price_minor, highest):
             return []
         before = glass.gtins()
         glass.send(Entry(ask.revision, ask.source, ask.gtin, ask.price_minor, ask.wave, ask.content, "sent"))

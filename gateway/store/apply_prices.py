@@ -15,7 +15,8 @@ from sqlite_utils import Database, Migrations
 
 from gateway import messages as m
 from gateway import notes
-from gateway.notes import Kept, KeptCharge, KeptWave
+from gateway.notes import Kept, KeptCharge, KeptWave, Superseded
+from gateway.prices.leases import REMEMBERED
 
 HEADS_REMEMBERED = 20_000  # ids of waves that a replay is recognised by
 REQUESTS_REMEMBERED = 10_000
@@ -41,6 +42,14 @@ def tables(db: Database) -> None:
         "CREATE TABLE request_seen (id TEXT PRIMARY KEY) STRICT",
     ):
         db.execute(statement)
+
+
+@migrations()
+def leases(db: Database) -> None:
+    """Give prices a version, and keep what tills with a cache may still charge."""
+    db.execute("ALTER TABLE charge ADD COLUMN version INTEGER NOT NULL DEFAULT 0")
+    db.execute("CREATE TABLE charge_superseded (version INTEGER PRIMARY KEY, gtin TEXT, price_minor INTEGER) STRICT")
+    db.execute("CREATE TABLE till_lease (terminal TEXT PRIMARY KEY, version INTEGER) STRICT, WITHOUT ROWID")
 
 
 class PriceTables:
@@ -131,8 +140,37 @@ def _keep_glass(db: sqlite3.Connection, glasses: list[notes.GlassKept]) -> None:
 
 
 def _keep_charges(db: sqlite3.Connection, charges: list[m.PriceCharged]) -> None:
-    rows = [(c.gtin, c.price_minor, c.wave, int(c.reason == "forced")) for c in charges]
-    db.executemany("INSERT OR REPLACE INTO charge VALUES (?, ?, ?, ?)", rows)
+    for c in charges:  # one by one: a product may change twice in a batch
+        db.execute(
+            "INSERT OR REPLACE INTO charge_superseded SELECT ?, gtin, price_minor FROM charge WHERE gtin = ?",
+            (c.version, c.gtin),
+        )
+        db.execute(
+            "INSERT OR REPLACE INTO charge VALUES (?, ?, ?, ?, ?)",
+            (c.gtin, c.price_minor, c.wave, int(c.reason == "forced"), c.version),
+        )
+    _forget_superseded(db)
+
+
+def _keep_leases(db: sqlite3.Connection, leases: list[notes.LeaseKept]) -> None:
+    for lease in leases:
+        if lease.version is None:
+            db.execute("DELETE FROM till_lease WHERE terminal = ?", (lease.terminal,))
+        else:
+            db.execute("INSERT OR REPLACE INTO till_lease VALUES (?, ?)", (lease.terminal, lease.version))
+    _forget_superseded(db)
+
+
+def _keep_floor(db: sqlite3.Connection, floors: list[notes.VersionFloor]) -> None:
+    _raise_floor(db, "price_version", floors[-1].version)
+
+
+def _forget_superseded(db: sqlite3.Connection) -> None:
+    db.execute(
+        "DELETE FROM charge_superseded WHERE version <= min("
+        "(SELECT coalesce(min(version), 9e18) FROM till_lease), (SELECT max(version) - ? FROM charge_superseded))",
+        (REMEMBERED,),
+    )
 
 
 def _keep_wanted(db: sqlite3.Connection, wanted: list[m.PriceWanted]) -> None:
@@ -159,6 +197,8 @@ _KEEPERS: tuple[tuple[type, Callable[[sqlite3.Connection, list[Any]], None]], ..
     (notes.BindingKept, _keep_bindings),
     (notes.GlassKept, _keep_glass),
     (m.PriceCharged, _keep_charges),
+    (notes.LeaseKept, _keep_leases),
+    (notes.VersionFloor, _keep_floor),
     (m.PriceWanted, _keep_wanted),
     (m.Request, _keep_requests),
 )
@@ -179,8 +219,11 @@ def load(db: sqlite3.Connection, now: datetime) -> Kept:
         bindings={label: (s, g, f) for label, s, g, f in db.execute("SELECT * FROM binding")},
         full=full,
         glasses=[_glass(now, *row) for row in db.execute("SELECT * FROM glass")],
-        charges={g: KeptCharge(p, w, bool(f)) for g, p, w, f in db.execute("SELECT * FROM charge")},
+        charges={g: KeptCharge(p, w, bool(f), v) for g, p, w, f, v in db.execute("SELECT * FROM charge")},
+        superseded=[Superseded(*row) for row in db.execute("SELECT * FROM charge_superseded ORDER BY version")],
+        leases=dict(db.execute("SELECT terminal, version FROM till_lease")),
         wanted={g: (p, w) for g, p, w in db.execute("SELECT * FROM wanted WHERE price_minor IS NOT NULL")},
+        version=full.get("price_version", 0),
         requests=[row[0] for row in db.execute("SELECT id FROM request_seen ORDER BY rowid")],
     )
 

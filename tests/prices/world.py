@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from sqlite_utils import Database
 
 from gateway import messages as m
+from gateway.prices.board import PriceBoard
 from gateway.prices.pricing import Policy, Pricing
 from gateway.store.apply_prices import PriceTables, load
 
@@ -62,6 +63,7 @@ class World:
         self.at_ap = {label: self.random.choice(self.aps) for label in self.names}
         self.policy = replace(POLICY, absurd_change_percent=self.absurd_change_percent)
         self.pricing = Pricing(self.policy, load(self.db, self.now))
+        self.board = PriceBoard(load(self.db, self.now), self.now)
         products = tuple(m.Product(gtin=g, name={"en": f"Product {g[-3:]}"}) for g in GTINS)
         self.tell(m.ProductsUpdate(at=self.now, source="hq", sequence=1, full=False, products=products))
         for label in self.names:
@@ -75,6 +77,7 @@ class World:
         kept = [*([] if isinstance(message, m.Reading) else [message]), *out]
         with self.db:
             self.tables.apply(self.db, kept)
+        self.board.committed(kept)
         self.said += out
         self.check()
         return out
@@ -96,6 +99,7 @@ class World:
         self.trace.append("kill")
         self.pending.clear()
         self.pricing = Pricing(self.policy, load(self.db, self.now))
+        self.board = PriceBoard(load(self.db, self.now), self.now)
         self.tick()
 
     def tick(self, seconds=0.0):

@@ -1,0 +1,96 @@
+"""Tills with a cache: no lease lets one charge more than a label shows, and none holds labels for ever."""
+
+import os
+
+import pytest
+
+from gateway.prices import leases, switch
+from gateway.prices.board import PriceBoard
+from gateway.prices.pricing import Pricing
+from tests.prices import world
+from tests.prices.caching_till import CachingTill
+from tests.prices.spread import spread
+from tests.prices.test_pricing_interleavings import one_step
+
+GTINS = world.GTINS
+
+
+class Shop(world.World):
+    """The abstract shop with two tills that sell from a cache."""
+
+    tills = ()
+
+    def check(self):
+        super().check()
+        for till in self.tills:
+            till.check()
+
+    def kill(self):
+        super().kill()
+        for till in self.tills:
+            till.answers.clear()
+
+
+def run(seed, steps=90):
+    shop = Shop(seed)
+    shop.tills = (CachingTill(shop, "sco-1"), CachingTill(shop, "sco-2"))
+    for _ in range(steps):
+        if shop.random.random() < 0.4:
+            shop.random.choice(shop.tills).step(shop.random)
+        else:
+            one_step(shop)
+    last = shop.random.choice(shop.tills)
+    for till in shop.tills:  # one dies for ever, the other goes on listening
+        if till is last:
+            till.over()
+    listener = next(till for till in shop.tills if till is not last)
+    listener.feed.clear()
+    for _ in range(3):
+        for move in (listener.fetch, listener.apply, listener.ask):
+            move()
+        shop.calm()
+    for label in shop.names:
+        glass = shop.pricing.shelf.glass(label)
+        wanted = None if glass.gtin is None else shop.pricing.wanted(glass.gtin)
+        if wanted is not None:
+            assert shop.glass[label][:2] == (glass.gtin, wanted), (seed, label, shop.trace[-60:])
+    return shop
+
+
+def play(seeds):
+    for seed in seeds:
+        run(seed)
+
+
+def test_no_interleaving_lets_a_cache_charge_more_than_a_label_shows():
+    spread(play, 1_000)
+
+
+@pytest.mark.soak
+def test_many_more_interleavings_with_caches():
+    spread(play, int(os.environ.get("AISLED_INTERLEAVINGS", "1000000")) // 5)
+
+
+def test_the_tills_do_sell_from_their_caches():
+    granted = sold = 0
+    for seed in range(60):
+        shop = run(seed)
+        granted += sum("True" in line for line in shop.trace if " asks for " in line)
+        sold += sum(len(till.cache) for till in shop.tills)
+    assert granted > 200
+    assert sold > 60
+
+
+@pytest.mark.parametrize("broken", ["forget_leases", "grant_blindly", "end_early", "feed_in_parts"])
+def test_a_broken_lease_is_caught(monkeypatch, broken):
+    if broken == "forget_leases":
+        monkeypatch.setattr(leases.Leases, "till", lambda *_: switch.CachingTill(None, None, frozenset()))
+    elif broken == "grant_blindly":
+        monkeypatch.setattr(Pricing, "_harmless", lambda *_: True)
+    elif broken == "feed_in_parts":
+        whole = PriceBoard.changes
+        monkeypatch.setattr(PriceBoard, "changes", lambda board, since: whole(board, since)[:1])
+    else:
+        monkeypatch.setattr(CachingTill, "lapse", lambda _: None)
+    with pytest.raises(AssertionError):
+        play(range(2_000))
