@@ -52,12 +52,13 @@ def count(found: dict[str, str]) -> int | None:
 
 
 def expires(found: dict[str, str]) -> date | None:
-    """Return the day after which it must not be sold: (17), or the day of (7003). Day 00 is the last of the month.
+    """Return the day after which it must not be sold: (17), or the day of (7003). None = none, or all zeros.
 
-    The year is 20YY. GS1's sliding window (7.12) needs to know today, and differs only for years no goods have.
+    Day 00 is the last of the month. The year is 20YY: GS1's sliding window (7.12) needs to know today, and differs
+    only for years that no goods have.
     """
     for ai in ("17", "7003"):
-        if ai in found:
+        if ai in found and found[ai].strip("0"):
             return _date(ai, found[ai])
     return None
 

@@ -197,6 +197,7 @@ def test_elements_and_links_say_the_same(scan: str) -> None:
         ("(17)280200", "expires", date(2028, 2, 29)),
         ("(7003)2612312359", "expires", date(2026, 12, 31)),
         ("(15)261231", "expires", None),  # best before may be sold
+        ("(17)000000", "expires", None),  # printed by labellers that were not told a date
     ],
 )
 def test_values_of_application_identifiers(elements: str, field: str, value: object) -> None:
@@ -248,6 +249,7 @@ REFUSED = {
     "(01)06291041500213(17)260031": "there is no such day",
     "(01)06291041500213(18)260230": r"\(18\) is no application identifier",
     "(1)0106291041500213": "brackets",
+    "(0106)291041500213": r"\(0106\) is no application identifier",
     "(01)06291041500213()": "brackets",
     "(01)06291041500213(": "brackets",
     "(01)06291041500213(3923)1299": "price has 3 decimals, the currency has 2",

@@ -169,6 +169,18 @@ def test_the_right_value_is_right() -> None:
         CodeTable([template("2"), template("2", field="weight")])
 
 
+def test_the_right_value_for_a_upc_a_is_one_of_its_own() -> None:
+    one, other = (CodeTemplate(prefix="20", layout="PPIIIIVVVVVC", field=field) for field in ("price", "weight"))
+    with pytest.raises(ConfigError, match='a free one is prefix = "21"'):
+        CodeTable([one, other])
+
+
+def test_an_ean_8_is_no_own_code_whatever_its_zeros_look_like() -> None:
+    table = CodeTable([template("00", allow_any_prefix=True)])
+    assert table.decode("96385074", "EAN-8").kind == table.decode("96385074").kind == "gtin"
+    assert table.decode("0012345123450").kind == "variable"
+
+
 def test_many_templates_stand_beside_each_other() -> None:
     own = [*(template(str(prefix)) for prefix in range(20, 30)), template("04"), UPC_A, LONG]
     table = CodeTable(own)
