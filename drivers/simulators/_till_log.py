@@ -89,10 +89,15 @@ class EventLog:
         self._posted.update(event.seq for event in events)
 
     def answer(self, kept: Iterable[int], refused: Iterable[tuple[int, str]], ack_seq: int) -> None:
-        """Note what the gateway said to some events, and up to where it has all of them."""
+        """Note what the gateway said to some events, and up to where it has all of them.
+
+        Less than it had said before: it was put back to an older state, and has to be told again.
+        """
+        if ack_seq < self.ack_seq and self.ack_seq >= self.first_seq:
+            self.resume(ack_seq)
         self._answered.update(kept)
         self.refused.update(refused)
-        self._reach(max(ack_seq, self.ack_seq))
+        self._reach(ack_seq)
 
     def resume(self, ack_seq: int) -> None:
         """Begin again after what the gateway says it has, which may be less than it had said before.

@@ -120,7 +120,7 @@ class Sender:
 
     async def _split(self, events: Sequence[Event], reason: str) -> bool:
         if len(events) == 1:
-            self._log.answer((), [(events[0].seq, reason)], 0)
+            self._log.answer((), [(events[0].seq, reason)], self._log.ack_seq)
             return True
         half = len(events) // 2
         return await self._post(events[:half]) and await self._post(events[half:])
