@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_hq(commands)
     _add_prove(commands)
+    _add_terminal(commands)
     _add_contract(commands)
     _add_backup(commands)
     _add_restore(commands)
@@ -159,6 +160,19 @@ def _prove(arguments: argparse.Namespace) -> int:
     from gateway.prove import prove  # noqa: PLC0415
 
     return prove(arguments.config, arguments.gtin, arguments.at, as_json=arguments.json)
+
+
+def _add_terminal(commands: Commands) -> None:
+    from gateway.terminal_commands import add_arguments  # noqa: PLC0415
+
+    text = "Give a till the token it signs in with, change it, or take it away."
+    add_arguments(_add(commands, "terminal", text, "aisled terminal add sco-1", _terminal), _takes_config)
+
+
+def _terminal(arguments: argparse.Namespace) -> int:
+    from gateway.terminal_commands import run  # noqa: PLC0415
+
+    return run(arguments)
 
 
 def _add_contract(commands: Commands) -> None:

@@ -14,11 +14,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
+from gateway.codes import CodeTable, CodeTemplate
 from gateway.config_errors import explain
 from gateway.config_secrets import find_secrets
 from gateway.driver import DeviceConfig
 from gateway.driver_index import config_type
 from gateway.errors import ConfigError
+from gateway.prices.face_money import style_for
 from gateway.uplink.settings import HqConfig
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024  # 10 000 device tables are below 2 MiB; more than this is not a configuration
@@ -121,6 +123,25 @@ class JournalConfig(Section):
     )
 
 
+class TillsConfig(Section):
+    """What tills are told."""
+
+    lease_min: int = Field(
+        default=15,
+        ge=1,
+        le=240,
+        description="minutes that a till may sell from its own cache after it was heard; labels wait so long with a "
+        "lower price for a till that is silent",
+        examples=[15],
+    )
+    stale_after_min: int = Field(
+        default=60,
+        ge=1,
+        description="minutes without head office after which price answers say that they may be old",
+        examples=[60],
+    )
+
+
 class Config(Section):
     """Everything a gateway knows from its file."""
 
@@ -130,6 +151,8 @@ class Config(Section):
     prices: PricesConfig = PricesConfig()
     quota: QuotaConfig = QuotaConfig()
     journal: JournalConfig = JournalConfig()
+    tills: TillsConfig = TillsConfig()
+    codes: tuple[CodeTemplate, ...] = ()
     devices: tuple[SerializeAsAny[DeviceConfig], ...] = ()
 
     @model_validator(mode="after")
@@ -141,6 +164,18 @@ class Config(Section):
             seen.add(device.id)
         return self
 
+    @model_validator(mode="after")
+    def _codes_do_not_conflict(self) -> Self:
+        try:
+            self.code_table()
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def code_table(self) -> CodeTable:
+        """Return what reads the codes of this shop."""
+        return CodeTable(self.codes, minor_digits=style_for(self.store.currency).minor_digits)
+
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "store": StoreConfig,
@@ -149,6 +184,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "prices": PricesConfig,
     "quota": QuotaConfig,
     "journal": JournalConfig,
+    "tills": TillsConfig,
 }
 REQUIRED = ("store", "gateway")
 
@@ -166,6 +202,7 @@ def build(tables: Mapping[str, Any], path: Path) -> Config:
     for name, model in SECTIONS.items():
         if name in tables or name in REQUIRED:
             sections[name] = _section(name, model, tables.get(name, {}), path, mistakes)
+    sections["codes"] = tuple(_codes(tables.get("code", []), mistakes))
     sections["devices"] = tuple(_devices(tables.get("device", []), path, mistakes))
     if not mistakes:
         try:
@@ -192,7 +229,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _unknown_tables(tables: Mapping[str, Any]) -> Iterator[str]:
-    known = [*SECTIONS, "device"]
+    known = [*SECTIONS, "code", "device"]
     for name in tables:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -206,6 +243,18 @@ def _section(name: str, model: type[BaseModel], table: Any, path: Path, mistakes
         mistakes.append(f"{where}: must be a table, not {table!r}; write {where} on a line of its own")
         return None
     return _validated(model, find_secrets(name, table, model.model_fields, path.parent), where, mistakes)
+
+
+def _codes(tables: Any, mistakes: list[str]) -> Iterator[BaseModel]:  # noqa: ANN401 - whatever TOML holds
+    if not isinstance(tables, list):
+        mistakes.append("[code]: layouts of codes are a list; write [[code]] with two brackets")
+        return
+    for number, table in enumerate(tables, 1):
+        where = f"[[code]] {number}"
+        if not isinstance(table, dict):
+            mistakes.append(f"{where}: must be a table, not {table!r}")
+        elif (code := _validated(CodeTemplate, table, where, mistakes)) is not None:
+            yield code
 
 
 def _devices(tables: Any, path: Path, mistakes: list[str]) -> Iterator[BaseModel]:  # noqa: ANN401 - whatever TOML holds

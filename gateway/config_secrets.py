@@ -13,7 +13,12 @@ from typing import Any
 from pydantic import BaseModel
 
 SUFFIX = "_file"
-PUBLIC = ("ca_file", "cert_file")  # certificates are no secrets: everybody may read them
+PUBLIC = (
+    "ca_file",
+    "cert_file",
+    "certificate_file",
+    "client_ca_file",
+)  # certificates are no secrets: everybody may read them
 
 
 def find_secrets(table_name: str, table: Mapping[str, Any], fields: Iterable[str], beside: Path) -> dict[str, Any]:

@@ -39,27 +39,39 @@ class Appender(Protocol):
 
 class _Entry(NamedTuple):
     messages: Sequence[Message]
-    done: asyncio.Future[list[Fact]]
+    done: asyncio.Future[list[Message]]
 
 
 class _Answer(NamedTuple):
-    done: asyncio.Future[list[Fact]]
-    facts: list[Fact]
+    done: asyncio.Future[list[Message]]
+    kept: list[Message]
 
 
 async def _nothing() -> None:
     """No rule keeps state."""
 
 
+def _nobody(_: Sequence[Message]) -> None:
+    """No view follows the commits."""
+
+
 class Core:
-    """The inbox and its single consumer. `rebuild` makes the rules anew from the store when they may be wrong."""
+    """The inbox and its single consumer. `rebuild` makes the rules anew from the store when they may be wrong.
+
+    `committed` is told what is on disk, batch by batch, before anybody is answered; the rules know no more then.
+    """
 
     def __init__(
-        self, store: Appender, rules: Sequence[Rule], *, rebuild: Callable[[], Awaitable[None]] = _nothing
+        self,
+        store: Appender,
+        rules: Sequence[Rule],
+        *,
+        rebuild: Callable[[], Awaitable[None]] = _nothing,
+        committed: Callable[[Sequence[Message]], None] = _nobody,
     ) -> None:
         self._store = store
         self._rules = tuple(rules)
-        self._rebuild = rebuild
+        self._rebuild, self._committed = rebuild, committed
         self._inbox: asyncio.Queue[_Entry] = asyncio.Queue(INBOX_ENTRIES)
         self._hearers: dict[type[Message], tuple[Rule, ...]] = {}
         self.batches = 0  # commits so far: the watchdog looks whether it grows while the inbox is not empty
@@ -70,6 +82,10 @@ class Core:
 
     async def submit(self, *commands: Command | Fact) -> list[Fact]:
         """Carry out orders; return the facts they led to, after the commit."""
+        return [message for message in await self._put(commands) if isinstance(message, Fact)]
+
+    async def ask(self, *commands: Command) -> list[Message]:
+        """Carry out orders; return all that was kept for them, after the commit."""
         return await self._put(commands)
 
     @property
@@ -77,8 +93,8 @@ class Core:
         """Calls that wait in the inbox."""
         return self._inbox.qsize()
 
-    async def _put(self, messages: Sequence[Message]) -> list[Fact]:
-        done: asyncio.Future[list[Fact]] = asyncio.get_running_loop().create_future()
+    async def _put(self, messages: Sequence[Message]) -> list[Message]:
+        done: asyncio.Future[list[Message]] = asyncio.get_running_loop().create_future()
         await self._inbox.put(_Entry(messages, done))
         return await done
 
@@ -119,7 +135,7 @@ class Core:
                 await self._rebuild()
                 continue
             kept.extend(followed)
-            answers.append(_Answer(entry.done, [m for m in followed if isinstance(m, Fact)]))
+            answers.append(_Answer(entry.done, followed))
         await self._append(kept, answers)
 
     async def _append(self, kept: list[Message], answers: list[_Answer]) -> None:
@@ -131,9 +147,10 @@ class Core:
             await self._rebuild()  # the rules are ahead of the disk
             return
         self.batches += 1
-        for done, facts in answers:
+        self._committed(kept)
+        for done, followed in answers:
             if not done.done():
-                done.set_result(facts)
+                done.set_result(followed)
 
     def _consequences(self, messages: Sequence[Message]) -> list[Message]:
         kept: list[Message] = []

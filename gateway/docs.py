@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from gateway.cli import parser
+from gateway.codes import CodeTemplate
 from gateway.config import REQUIRED, SECTIONS
 from gateway.config_errors import as_toml
 from gateway.driver_index import config_type, driver_names, load_driver
@@ -31,6 +32,7 @@ EXAMPLES = {
     ("label_oepl", "url"): "http://10.20.0.11",
     ("label_oepl", "lock"): 1,
 }
+GIVEN = {(CodeTemplate, "field")}  # what the example of another field needs beside it
 HEAD = """\
 # The configuration of one gateway. Written by `python -m gateway.docs`; a test loads it.
 # A line that starts with "# name = value" is optional and shows the default, or an example where there is none.
@@ -46,6 +48,8 @@ def example_toml() -> str:
     for name, model in SECTIONS.items():
         required = "" if name in REQUIRED else " This table may be left out."
         parts.append(f"\n# {_first_line(model)}{required}\n[{name}]\n" + "".join(_toml_fields(model, "")))
+    parts.append(f"\n# {_first_line(CodeTemplate)} Any number of tables, or none.\n[[code]]\n")
+    parts += _toml_fields(CodeTemplate, "")
     parts += [_device_toml(name) for name in driver_names()]
     return "".join(parts)
 
@@ -57,6 +61,7 @@ def reference() -> str:
     parts += ["\n## Configuration\n\n`config/aisled.example.toml` has every field with a value.\n"]
     for name, model in SECTIONS.items():
         parts += [f"\n### [{name}]\n\n{_first_line(model)}\n\n", *_field_table(model, ())]
+    parts += [f"\n### [[code]]\n\n{_first_line(CodeTemplate)}\n\n", *_field_table(CodeTemplate, ())]
     for name in driver_names():
         parts += [f'\n### [[device]] driver = "{name}"\n\n{_first_line(load_driver(name))}\n\n']
         parts += _field_table(config_type(name), IN_EVERY_DRIVER)
@@ -121,7 +126,8 @@ def _toml_fields(model: type[BaseModel], driver: str) -> Iterator[str]:
         if driver and name in IN_EVERY_DRIVER:
             continue
         value = as_toml(_value(name, field, driver))
-        yield f"# {field.description}\n{'' if field.is_required() else '# '}{name} = {value}\n"
+        needed = field.is_required() or (model, name) in GIVEN
+        yield f"# {field.description}\n{'' if needed else '# '}{name} = {value}\n"
 
 
 def _value(name: str, field: FieldInfo, driver: str) -> Any:  # noqa: ANN401 - whatever a field may hold

@@ -81,11 +81,16 @@ class Tills(Protocol):
     async def wait_beyond(self, version: int) -> int:
         """Return the newest version as soon as it is above this one."""
 
-    async def lease(self, terminal: str, version: int) -> Lease:
+    async def lease(self, source: str, terminal: str, version: int) -> Lease:
         """Take a terminal's word that it applied the feed up to `version`; return its leave to sell from cache."""
 
-    async def take(self, source: str, terminal: str, events: Sequence[EventIn]) -> Sequence[Outcome]:
-        """Keep events of one terminal; returns after the commit, one outcome each, in order."""
+    async def take(
+        self, source: str, terminal: str, events: Sequence[EventIn], sent_at: datetime | None = None
+    ) -> Sequence[Outcome]:
+        """Keep events of one terminal; returns after the commit, one outcome each, in order.
+
+        `sent_at` is the terminal's clock when it sent them: by it the gateway knows how wrong that clock is.
+        """
 
     async def import_sales(self, sales: Sequence[PosTransaction]) -> Sequence[Outcome]:
         """Keep transactions of a sales document, after the commit; one that is known already is a `duplicate`."""

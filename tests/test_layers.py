@@ -29,7 +29,14 @@ BELOW = {
     "gateway.messages": set[str](),
     "gateway.driver": {"gateway.errors", "gateway.messages"},
     "gateway.notes": {"gateway.messages"},
-    "gateway.prices": {"gateway.errors", "gateway.messages", "gateway.driver", "gateway.notes", "gateway.data_files"},
+    "gateway.prices": {
+        "gateway.codes",
+        "gateway.errors",
+        "gateway.messages",
+        "gateway.driver",
+        "gateway.notes",
+        "gateway.data_files",
+    },
     "gateway.store": {
         "gateway.errors",
         "gateway.messages",

@@ -75,6 +75,7 @@ class ItemRepriced(Wire):
     """The line has another price: open lines are re-priced down at payment."""
 
     line: LineNumber
+    gtin: Gtin | None = None
     unit_price_minor: PriceMinor
     amount_minor: AmountMinor
     price_version: Version | None = None

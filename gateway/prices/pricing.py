@@ -80,6 +80,11 @@ class Pricing:
         """Whether work is left: submit another `Tick`."""
         return bool(self.schedule.turns)
 
+    @property
+    def currency(self) -> str:
+        """Return the shop's currency."""
+        return self._policy.currency
+
     def charge(self, gtin: str) -> int | None:
         """Return what the tills charge now."""
         return self.till.charge(gtin)

@@ -117,10 +117,9 @@ class Shelf:
 
     def content(self, product: m.Product, line: m.PriceLine) -> Content:
         """Return what a face of this product says at this price."""
-        name = next((product.name[tag] for tag in self._languages if tag in product.name), None)
         return Content(
             gtin=product.gtin,
-            name=name or next(iter(product.name.values())),
+            name=self.name(product),
             price_minor=line.price_minor,
             currency=line.currency,
             unit_price_minor=line.unit_price_minor,
@@ -131,6 +130,11 @@ class Shelf:
             net_content=product.net_content,
             sku=product.sku,
         )
+
+    def name(self, product: m.Product) -> str:
+        """Return the product's name in the first language of the shop that it has, else in any."""
+        name = next((product.name[tag] for tag in self._languages if tag in product.name), None)
+        return name or next(iter(product.name.values()))
 
     def forget_content(self, gtin: str) -> None:
         """Make the face of a product anew: its price or its name changed."""

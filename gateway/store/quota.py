@@ -18,15 +18,25 @@ from gateway.messages import (
     BufferDropped,
     Message,
     PlanogramUpdate,
+    PosTransaction,
     PricePart,
     ProductsUpdate,
     SensorEventKept,
     Stream,
+    TillEvent,
 )
 from gateway.store.outbox import Outbox, dropped
 
 MIB = 1024 * 1024
-NEW_INPUT = (PricePart, ProductsUpdate, BindingsUpdate, PlanogramUpdate, SensorEventKept)
+NEW_INPUT = (
+    PricePart,
+    ProductsUpdate,
+    BindingsUpdate,
+    PlanogramUpdate,
+    SensorEventKept,
+    TillEvent,
+    PosTransaction,
+)
 DROP_SHARE = 16  # dropped at once: a 16th of what waits, so that declarations stay few
 LEAST_SHED_BYTES = 65536
 SAMPLE_S = 10.0

@@ -11,7 +11,7 @@ from gateway import __version__
 from gateway.cli import main, parser
 
 ROOT = Path(__file__).parent.parent.parent
-COMMANDS = ["run", "check", "demo", "hq", "prove", "contract", "backup", "restore", "simulate", "version"]
+COMMANDS = ["run", "check", "demo", "hq", "prove", "terminal", "contract", "backup", "restore", "simulate", "version"]
 
 
 def test_version_without_the_heavy_libraries() -> None:
