@@ -1,0 +1,236 @@
+"""The rule of sales: till events and imported transactions in; what was sold, odd, out of stock, and busy out.
+
+It joins the parts and decides nothing itself: order and repeats `till_log.py`, baskets `open_baskets.py` and
+`basket.py`, facts `sale_facts.py`, imports `pos_import.py`, what looks odd `loss.py`, minutes `terminals.py`, and
+`stock.py`. The answer to each event comes back among what follows from it, as a note (`TillOutcome`), so that a till
+hears it after the commit and never before. `store/apply_sales.py` keeps the notes and gives `KeptSales` back at start.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pydantic import ValidationError
+
+from gateway.messages import (
+    EVENT_DATA,
+    GATEWAY,
+    ItemAdded,
+    ItemRepriced,
+    Message,
+    Outcome,
+    PosTransaction,
+    SaleBasket,
+    SaleLine,
+    Tick,
+    TillEvent,
+    Wire,
+)
+from gateway.rules.basket import Settled
+from gateway.rules.open_baskets import Living, OpenBaskets, begins
+from gateway.rules.pos_import import KEEP_DAYS, PosImport
+from gateway.rules.sale_facts import mismatch, sale
+from gateway.rules.stock import Stock
+from gateway.rules.terminals import Terminals
+from gateway.rules.till_log import Ready, TillLog
+from gateway.sale_notes import (
+    BasketBegun,
+    BasketOver,
+    KeptSales,
+    Replayed,
+    SalesPruned,
+    StockCounted,
+    TillEventApplied,
+    TillEventKept,
+    TillOutcome,
+)
+
+KEEP_EVENTS = timedelta(days=14)
+PRUNE_EVERY = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a shop may set."""
+
+
+class Sales:
+    """The rule. Pure: time comes with the messages."""
+
+    hears: tuple[type[Message], ...] = (TillEvent, PosTransaction, StockCounted, Tick)
+
+    def __init__(self, policy: Policy, kept: KeptSales) -> None:
+        self._policy = policy
+        self.load(kept)
+
+    def load(self, kept: KeptSales) -> None:
+        """Forget everything, and go on from what the store has."""
+        self._log = TillLog(kept.logs)
+        self._terminals = Terminals(kept.terminals)
+        self._stock = Stock(kept.stock)
+        self._imports = PosImport(kept)
+        self._baskets = OpenBaskets()
+        self._pruned: datetime | None = None
+        begun = {(one.terminal, one.basket): one for one in kept.baskets}
+        for terminal, events in kept.replay.items():
+            for replayed in events:
+                self._replay(replayed, begun.get((terminal, replayed.basket or "")))
+
+    def feed(self, message: Message) -> Sequence[Message]:
+        """Return the facts and notes that follow."""
+        if isinstance(message, TillEvent):
+            return self._take(message)
+        if isinstance(message, Tick):
+            return self._tick(message.at)
+        if isinstance(message, PosTransaction):
+            return self._import(message)
+        if isinstance(message, StockCounted):
+            return [self._stock.counted(message)]
+        return []
+
+    def ack_seq(self, terminal: str) -> int:
+        """Return the number up to which all events of a terminal have come, or were given up."""
+        return self._log.ack_seq(terminal)
+
+    def on_hand(self, gtin: str) -> int | None:
+        """Return how many pieces are on hand, None when nobody has counted."""
+        return self._stock.on_hand(gtin)
+
+    def _take(self, event: TillEvent) -> list[Message]:
+        try:
+            body = _read(event)
+        except ValidationError as error:
+            outcome = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=_first(error))
+            return [_answer(event, outcome)]
+        outcome, ready, notes = self._log.take(event)
+        out, kept, ack = list(notes), outcome.result != "accepted", self._log.ack_seq(event.terminal)
+        for one in ready:
+            mine = one.event is event
+            out += self._apply(one, body if mine else _read(one.event), ack)
+            kept |= mine
+        if not kept:
+            out.append(TillEventKept(at=event.at, source=event.source, event=event, turn=None, basket=None, ack=ack))
+        out.append(_answer(event, outcome))
+        return out
+
+    def _apply(self, ready: Ready, body: Wire | None, ack: int) -> list[Message]:
+        event, out = ready.event, list[Message]()
+        name = self._baskets.belongs(event, late=ready.late)
+        one = None if name is None else self._baskets.living(event.terminal, name)
+        if one is None and name is not None and begins(event):
+            bag_mg = self._terminals.bag_mg(event.terminal)
+            one = self._baskets.begin(event, name, bag_mg)
+            out.append(_begun(event, name, ready.turn, bag_mg))
+            if (crowded := self._baskets.crowded(event.terminal)) is not None:
+                out += self._end(crowded, event.received_at)
+        out.append(_kept(ready, None if one is None else name, ack))
+        self._terminals.hear(event, body, ready.turn, late=ready.late)
+        if one is not None:
+            out += self._within(one, event, body, late=ready.late)
+        return out
+
+    def _within(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> list[Message]:
+        settled = self._hear(one, event, body, late=late)
+        out = list[Message]()
+        if isinstance(body, ItemAdded | ItemRepriced):
+            line = one.basket.lines.get(body.line)
+            wrong = None if line is None else mismatch(one.place, event, line.item, body)
+            if wrong is not None:
+                out.append(wrong)
+        if settled is not None:
+            out += self._settled(one, settled)
+        return out
+
+    def _hear(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> Settled | None:
+        settled = one.basket.hear(event, body, late=late)
+        if not late:
+            one.watch.hear(event, body)
+        self._baskets.touch(one, event)
+        return settled
+
+    def _settled(self, one: Living, settled: Settled) -> list[Message]:
+        *lines, basket = sale(one.place, one.basket, settled)
+        stock = self._stock.sold(_sale_lines(lines), one.place.at, one.place.id("stock"))
+        return [*lines, basket, *stock]
+
+    def _end(self, one: Living, at: datetime) -> list[Message]:
+        """Let go of a basket: abandoned, if nobody said how it ended."""
+        settled = one.basket.abandon()
+        out = [] if settled is None else self._settled(one, settled)
+        self._baskets.forget(one)
+        place = one.place
+        return [*out, BasketOver(at=at, source=GATEWAY, terminal=place.terminal, basket=place.basket)]
+
+    def _tick(self, at: datetime) -> list[Message]:
+        ready, out = self._log.tick(at)
+        for one in ready:
+            out += self._apply(one, _read(one.event), self._log.ack_seq(one.event.terminal))
+        for basket in self._baskets.silent(at):
+            out += self._end(basket, at)
+        out += self._terminals.tick(at)
+        if self._pruned is None or at - self._pruned >= PRUNE_EVERY:
+            self._pruned = at
+            days = (at - timedelta(days=KEEP_DAYS)).date()
+            self._imports.forget(days)
+            out.append(SalesPruned(at=at, source=GATEWAY, events_before=at - KEEP_EVENTS, days_before=days))
+        return out
+
+    def _import(self, transaction: PosTransaction) -> list[Message]:
+        notes, sales = self._imports.take(transaction)
+        out = list(notes)
+        for key, lines, basket in sales:
+            out += [*lines, basket, *self._stock.sold(lines, basket.at, f"pos:{key}:stock")]
+        return out
+
+    def _replay(self, replayed: Replayed, begun: BasketBegun | None) -> None:
+        """Apply an event again, as it was applied. What follows from it is kept already."""
+        turn, name, event, late = replayed
+        body = _read_kept(event)
+        if begun is not None and name is not None and turn >= begun.turn:
+            one = self._baskets.living(event.terminal, name) or self._baskets.begin(event, name, begun.bag_mg)
+            self._hear(one, event, body, late=late)
+        if turn > self._terminals.turn(event.terminal):
+            self._terminals.hear(event, body, turn, late=late)
+
+
+def _read(event: TillEvent) -> Wire | None:
+    """Return what an event says more; None when its kind is not known. Raises ValidationError."""
+    kind = EVENT_DATA.get(event.kind)
+    return None if kind is None else kind.model_validate(event.data)
+
+
+def _read_kept(event: TillEvent) -> Wire | None:
+    """Return what a kept event says; one that a newer version would refuse says nothing any more."""
+    try:
+        return _read(event)
+    except ValidationError:
+        return None
+
+
+def _first(error: ValidationError) -> str:
+    what = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"data.{'.'.join(map(str, what['loc']))}: {what['msg']}"
+
+
+def _answer(event: TillEvent, outcome: Outcome) -> TillOutcome:
+    return TillOutcome(at=event.at, source=event.source, terminal=event.terminal, outcome=outcome)
+
+
+def _begun(event: TillEvent, basket: str, turn: int, bag_mg: int) -> BasketBegun:
+    return BasketBegun(
+        at=event.at, source=event.source, terminal=event.terminal, basket=basket, turn=turn, bag_mg=bag_mg
+    )
+
+
+def _kept(ready: Ready, basket: str | None, ack: int) -> TillEventKept | TillEventApplied:
+    turn, event, late, waited = ready
+    at, source = event.at, event.source
+    if not waited:
+        return TillEventKept(at=at, source=source, event=event, turn=turn, basket=basket, ack=ack, late=late)
+    return TillEventApplied(
+        at=at, source=source, terminal=event.terminal, seq=event.seq, turn=turn, basket=basket, ack=ack
+    )
+
+
+def _sale_lines(facts: Sequence[SaleLine | SaleBasket]) -> list[SaleLine]:
+    return [fact for fact in facts if isinstance(fact, SaleLine)]

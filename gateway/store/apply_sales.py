@@ -1,0 +1,248 @@
+"""Tables of sales: till events, living baskets, terminals, imports, stock, learnt weights; read whole at start.
+
+Events are kept for fourteen days after their basket is over, for what a technician asks and for the replay at start.
+Nothing here scans a table while the gateway works: events are appended, and pruned from their oldest end in steps.
+The logic is in `rules/`, not here; each row is the state that one note of `sale_notes.py` carries.
+"""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from sqlite_utils import Database, Migrations
+
+from gateway import messages as m
+from gateway import sale_notes as notes
+from gateway.sale_notes import KeptLog, KeptSales, Replayed, SeenEvent
+
+REPEATS = 10_000  # events of a terminal that repeats are compared with
+BODIES = 2_000  # imported transactions that can still be voided
+PRUNED = 5_000  # events of one terminal that go in one step
+
+migrations = Migrations("sales")
+
+
+@migrations()
+def tables(db: Database) -> None:
+    """Create the tables. `turn` is the order in which a terminal's events were applied; null = the event waits."""
+    db.execute(
+        "CREATE TABLE till_event (terminal TEXT, seq INTEGER, event_id TEXT, digest TEXT, at TEXT, received_at TEXT, "
+        "kind TEXT, basket TEXT, turn INTEGER, late INTEGER, body TEXT, PRIMARY KEY (terminal, seq)) "
+        "STRICT, WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE till_terminal (terminal TEXT PRIMARY KEY, ack INTEGER DEFAULT 0, turn INTEGER DEFAULT 0, "
+        "gaps TEXT DEFAULT '[]', state TEXT) STRICT, WITHOUT ROWID"
+    )
+    for statement in (
+        "CREATE UNIQUE INDEX till_event_id ON till_event (terminal, event_id)",
+        "CREATE INDEX till_event_turn ON till_event (terminal, turn)",
+        "CREATE TABLE till_basket (terminal TEXT, basket TEXT, body TEXT, PRIMARY KEY (terminal, basket)) STRICT",
+        "CREATE TABLE pos_transaction (day TEXT, key TEXT, digest TEXT, PRIMARY KEY (day, key)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE pos_body (number INTEGER PRIMARY KEY, body TEXT) STRICT",
+        "CREATE TABLE stock (gtin TEXT, unit TEXT, on_hand INTEGER, PRIMARY KEY (gtin, unit)) STRICT, WITHOUT ROWID",
+        "CREATE TABLE learnt_weight (gtin TEXT PRIMARY KEY, samples_mg TEXT) STRICT, WITHOUT ROWID",
+    ):
+        db.execute(statement)
+
+
+class SaleTables:
+    """The projection."""
+
+    migrations = migrations
+
+    def apply(self, connection: sqlite3.Connection, messages: Sequence[m.Message]) -> None:
+        """Change the tables by one batch, inside the caller's transaction."""
+        by_keeper: dict[_Keeper, list[Any]] = defaultdict(list)
+        for message in messages:
+            keeper = _KEEPERS.get(type(message))
+            if keeper is not None:
+                by_keeper[keeper].append(message)
+        for keeper in _ORDER:
+            if keeper in by_keeper:
+                keeper(connection, by_keeper[keeper])
+
+
+def _keep_events(db: sqlite3.Connection, kept: list[notes.TillEventKept]) -> None:
+    # REPLACE: an id that comes again is compared by the rule; one older than its memory must not stop the shop.
+    db.executemany(
+        "INSERT OR REPLACE INTO till_event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [_event_row(note) for note in kept],
+    )
+    _raise_turns(db, [(note.event.terminal, note.ack, note.turn or 0) for note in kept])
+
+
+def _event_row(note: notes.TillEventKept) -> tuple[object, ...]:
+    event = note.event
+    return (
+        event.terminal,
+        event.seq,
+        event.event_id,
+        event.digest,
+        event.at.isoformat(),
+        event.received_at.isoformat(),
+        event.kind,
+        note.basket,
+        note.turn,
+        int(note.late),
+        event.model_dump_json(),
+    )
+
+
+def _keep_applied(db: sqlite3.Connection, applied: list[notes.TillEventApplied]) -> None:
+    db.executemany(
+        "UPDATE till_event SET turn = ?, basket = ? WHERE terminal = ? AND seq = ?",
+        [(note.turn, note.basket, note.terminal, note.seq) for note in applied],
+    )
+    _raise_turns(db, [(note.terminal, note.ack, note.turn) for note in applied])
+
+
+def _raise_turns(db: sqlite3.Connection, applied: Sequence[tuple[str, int, int]]) -> None:
+    highest: dict[str, tuple[int, int]] = {}
+    for terminal, ack, turn in applied:
+        before = highest.get(terminal, (0, 0))
+        highest[terminal] = max(before[0], ack), max(before[1], turn)
+    db.executemany(
+        "INSERT INTO till_terminal (terminal, ack, turn) VALUES (?, ?, ?) ON CONFLICT (terminal) DO UPDATE SET "
+        "ack = max(ack, excluded.ack), turn = max(turn, excluded.turn)",
+        [(terminal, *both) for terminal, both in highest.items()],
+    )
+
+
+def _keep_gaps(db: sqlite3.Connection, gaps: list[notes.TillGapsKept]) -> None:
+    db.executemany(
+        "INSERT INTO till_terminal (terminal, gaps) VALUES (?, ?) ON CONFLICT (terminal) DO UPDATE SET "
+        "gaps = excluded.gaps",
+        [(note.terminal, json.dumps(note.gaps)) for note in gaps],
+    )
+
+
+def _keep_terminals(db: sqlite3.Connection, states: list[notes.TerminalKept]) -> None:
+    db.executemany(
+        "INSERT INTO till_terminal (terminal, state) VALUES (?, ?) ON CONFLICT (terminal) DO UPDATE SET "
+        "state = excluded.state",
+        [(note.terminal, note.model_dump_json()) for note in states],
+    )
+
+
+def _keep_baskets(db: sqlite3.Connection, baskets: list[notes.BasketBegun | notes.BasketOver]) -> None:
+    """Note which baskets live, in order: one name may be over and begin again in a batch."""
+    for note in baskets:
+        if isinstance(note, notes.BasketBegun):
+            row = (note.terminal, note.basket, note.model_dump_json())
+            db.execute("INSERT OR REPLACE INTO till_basket VALUES (?, ?, ?)", row)
+        else:
+            db.execute("DELETE FROM till_basket WHERE terminal = ? AND basket = ?", (note.terminal, note.basket))
+
+
+def _keep_imports(db: sqlite3.Connection, kept: list[notes.PosKept]) -> None:
+    keys = [(note.transaction.business_day.isoformat(), note.key, note.digest) for note in kept]
+    db.executemany("INSERT OR IGNORE INTO pos_transaction VALUES (?, ?, ?)", keys)
+    db.executemany("INSERT INTO pos_body (body) VALUES (?)", [(note.transaction.model_dump_json(),) for note in kept])
+    db.execute("DELETE FROM pos_body WHERE number <= (SELECT max(number) FROM pos_body) - ?", (BODIES,))
+
+
+def _keep_stock(db: sqlite3.Connection, changes: list[m.StockChanged]) -> None:
+    rows = [(one.gtin, one.unit, one.on_hand) for one in changes if one.on_hand is not None]
+    db.executemany("INSERT OR REPLACE INTO stock VALUES (?, ?, ?)", rows)
+
+
+def _keep_weights(db: sqlite3.Connection, weights: list[notes.WeightKept]) -> None:
+    rows = [(note.gtin, json.dumps(note.samples_mg)) for note in weights]
+    db.executemany("INSERT OR REPLACE INTO learnt_weight VALUES (?, ?)", rows)
+
+
+def _prune(db: sqlite3.Connection, pruned: list[notes.SalesPruned]) -> None:
+    note = pruned[-1]
+    db.execute("DELETE FROM pos_transaction WHERE day < ?", (note.days_before.isoformat(),))
+    needed = _needed_turns(db)
+    for (terminal,) in db.execute("SELECT terminal FROM till_terminal").fetchall():
+        oldest = db.execute(
+            "SELECT seq, received_at FROM till_event WHERE terminal = ? AND turn < ? ORDER BY turn LIMIT ?",
+            (terminal, needed[terminal], PRUNED),
+        ).fetchall()
+        gone = [(terminal, seq) for seq, received_at in oldest if received_at < note.events_before.isoformat()]
+        db.executemany("DELETE FROM till_event WHERE terminal = ? AND seq = ?", gone)
+
+
+_Keeper = Callable[[sqlite3.Connection, list[Any]], None]
+_KEEPERS: dict[type, _Keeper] = {
+    notes.TillEventKept: _keep_events,
+    notes.TillEventApplied: _keep_applied,
+    notes.TillGapsKept: _keep_gaps,
+    notes.TerminalKept: _keep_terminals,
+    notes.BasketBegun: _keep_baskets,
+    notes.BasketOver: _keep_baskets,
+    notes.PosKept: _keep_imports,
+    m.StockChanged: _keep_stock,
+    notes.WeightKept: _keep_weights,
+    notes.SalesPruned: _prune,
+}
+_ORDER = tuple(dict.fromkeys(_KEEPERS.values()))
+
+
+def load(db: sqlite3.Connection) -> KeptSales:
+    """Read everything that the rules of sales need at start."""
+    needed = _needed_turns(db)
+    rows = db.execute("SELECT terminal, ack, turn, gaps, state FROM till_terminal").fetchall()
+    return KeptSales(
+        logs={terminal: _load_log(db, terminal, ack, turn, gaps) for terminal, ack, turn, gaps, _ in rows},
+        baskets=[notes.BasketBegun.model_validate_json(body) for (body,) in db.execute("SELECT body FROM till_basket")],
+        terminals=[notes.TerminalKept.model_validate_json(row[4]) for row in rows if row[4] is not None],
+        replay={terminal: list(_load_replay(db, terminal, turn)) for terminal, turn in needed.items()},
+        stock={(gtin, unit): on_hand for gtin, unit, on_hand in db.execute("SELECT gtin, unit, on_hand FROM stock")},
+        weights={g: tuple(json.loads(mg)) for g, mg in db.execute("SELECT gtin, samples_mg FROM learnt_weight")},
+        catalogue=_load_catalogue(db),
+        transactions=[
+            (date.fromisoformat(day), key, digest)
+            for day, key, digest in db.execute("SELECT day, key, digest FROM pos_transaction")
+        ],
+        bodies=[
+            m.PosTransaction.model_validate_json(body)
+            for (body,) in db.execute("SELECT body FROM pos_body ORDER BY number")
+        ],
+    )
+
+
+def _needed_turns(db: sqlite3.Connection) -> dict[str, int]:
+    """Return by terminal the first turn that a living basket or an untold minute needs."""
+    needed = {}
+    for terminal, state in db.execute("SELECT terminal, state FROM till_terminal"):
+        needed[terminal] = 1 if state is None else json.loads(state)["turn"] + 1
+    for terminal, body in db.execute("SELECT terminal, body FROM till_basket"):
+        needed[terminal] = min(needed.get(terminal, 1), json.loads(body)["turn"])
+    return needed
+
+
+def _load_log(db: sqlite3.Connection, terminal: str, ack: int, turn: int, gaps: str) -> KeptLog:
+    seen = db.execute(
+        "SELECT seq, event_id, digest FROM till_event WHERE terminal = ? ORDER BY seq DESC LIMIT ?", (terminal, REPEATS)
+    ).fetchall()
+    waiting = db.execute("SELECT body FROM till_event WHERE terminal = ? AND turn IS NULL", (terminal,))
+    return KeptLog(
+        ack=ack,
+        turn=turn,
+        gaps=[(first, last) for first, last in json.loads(gaps)],
+        seen=[SeenEvent(*row) for row in reversed(seen)],
+        waiting=[m.TillEvent.model_validate_json(body) for (body,) in waiting],
+    )
+
+
+def _load_replay(db: sqlite3.Connection, terminal: str, turn: int) -> Iterator[Replayed]:
+    rows = db.execute(
+        "SELECT turn, basket, body, late FROM till_event WHERE terminal = ? AND turn >= ? ORDER BY turn",
+        (terminal, turn),
+    )
+    for number, basket, body, late in rows:
+        yield Replayed(number, basket, m.TillEvent.model_validate_json(body), bool(late))
+
+
+def _load_catalogue(db: sqlite3.Connection) -> dict[str, int]:
+    """Return the weights that head office's master data tells; the table is that of `apply_prices.py`."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'product'").fetchone() is None:
+        return {}
+    rows = db.execute("SELECT gtin, json_extract(body, '$.weight_mg') FROM product")
+    return {gtin: weight_mg for gtin, weight_mg in rows if weight_mg}

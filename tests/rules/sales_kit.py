@@ -1,0 +1,100 @@
+"""What the tests of the sales rules share: a till that writes events, and the rule over the real tables."""
+
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from sqlite_utils import Database
+
+from gateway import messages as m
+from gateway.rules.sales import Policy, Sales
+from gateway.store.apply_sales import SaleTables, load
+
+AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+APPLE, BREAD, CHEESE = "06901234567892", "04012345678901", "05000112637922"
+
+
+def event(kind: str, seq: int = 1, basket: str | None = "B1", **more: Any) -> m.TillEvent:
+    """Return an event; what is no field of TillEvent becomes its data."""
+    fields = {name: more.pop(name) for name in ("at", "received_at", "terminal", "event_id", "shelf") if name in more}
+    if kind == "item.added":
+        price = more.setdefault("unit_price_minor", 250)
+        more = {"line": 1, "gtin": APPLE, "currency": "EUR", "amount_minor": price * more.get("quantity", 1)} | more
+    if kind.startswith("payment.") and kind != "payment.failed":
+        more = {"currency": "EUR", "tender": "card"} | more
+    at = fields.pop("at", AT + timedelta(seconds=seq))
+    fields = {"terminal": "sco-1", "event_id": f"e{seq}", "received_at": at} | fields
+    digest = sha256(repr((kind, seq, basket, more)).encode()).hexdigest()
+    return m.TillEvent(at=at, source="sco", seq=seq, kind=kind, basket=basket, data=more, digest=digest, **fields)
+
+
+class Till:
+    """Numbers the events of one terminal."""
+
+    def __init__(self, terminal: str = "sco-1", step_s: float = 1.0) -> None:
+        self.terminal, self.seq, self.at, self.step_s = terminal, 0, AT, step_s
+        self.said: list[m.TillEvent] = []
+
+    def say(self, kind: str, basket: str | None = "B1", **more: Any) -> m.TillEvent:
+        self.seq += 1
+        self.at += timedelta(seconds=self.step_s)
+        name = f"{self.terminal}.{self.seq}"
+        one = event(kind, self.seq, basket, **{"at": self.at, "terminal": self.terminal, "event_id": name} | more)
+        self.said.append(one)
+        return one
+
+
+class Shop:
+    """The rule with its tables, committed after each feed."""
+
+    def __init__(self, policy: Policy = Policy()) -> None:  # noqa: B008 - frozen
+        self.policy = policy
+        self.db = sqlite3.connect(":memory:", isolation_level=None)
+        SaleTables.migrations.apply(Database(self.db))
+        self.tables = SaleTables()
+        self.all: list[m.Message] = []
+        self.restart()
+
+    def restart(self) -> None:
+        self.rule = Sales(self.policy, load(self.db))
+
+    def feed(self, *messages: m.Message) -> list[m.Message]:
+        followed: list[m.Message] = []
+        for message in messages:
+            followed += self.rule.feed(message)
+        self.db.execute("BEGIN")
+        self.tables.apply(self.db, followed)
+        self.db.execute("COMMIT")
+        self.all += followed
+        return followed
+
+    def tick(self, at: datetime | None = None, **later: float) -> list[m.Message]:
+        return self.feed(m.Tick(at=(at or AT) + timedelta(**later), source=m.GATEWAY))
+
+    def facts(self, *kinds: type[m.Fact]) -> list[m.Fact]:
+        return [one for one in self.all if isinstance(one, kinds or m.Fact)]
+
+
+def of(messages: Iterable[m.Message], kind: type[Any]) -> list[Any]:
+    """Return the messages of one kind."""
+    return [one for one in messages if isinstance(one, kind)]
+
+
+def results(messages: Iterable[m.Message]) -> list[str]:
+    """Return what became of each event."""
+    from gateway.sale_notes import TillOutcome
+
+    return [one.outcome.result for one in of(messages, TillOutcome)]
+
+
+def shelf(lowest: int | None, charged: int | None, **more: Any) -> m.ShelfThen:
+    """Return evidence: one label per price in `faces`, proven unless told otherwise."""
+    faces = more.pop("faces", [] if lowest is None else [(lowest, "proven")])
+    shown = tuple(
+        m.ShownPrice(label=f"{n:016X}", price_minor=price, wave=f"w{price}", via="ap", revision=1, state=state)
+        for n, (price, state) in enumerate(faces)
+    )
+    fields = {"at": AT, "gtin": APPLE, "version": 7, "wave": "w7", "basis": "memory"} | more
+    return m.ShelfThen(lowest_minor=lowest, charged_minor=charged, faces=shown, **fields)

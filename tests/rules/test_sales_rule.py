@@ -1,0 +1,149 @@
+"""The rule over its real tables: whatever the delivery, the same facts; each line sold once; sums exact."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway import messages as m
+from tests.rules.sales_kit import APPLE, AT, BREAD, CHEESE, Shop, Till, event, of, results
+
+LINES, PRICES = st.integers(1, 4), st.integers(1, 500)
+
+
+def action(kind: str, **data: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    return st.tuples(st.just(kind), st.fixed_dictionaries(data))
+
+
+ACTIONS = st.one_of(
+    action("item.added", line=LINES, gtin=st.sampled_from([APPLE, BREAD, CHEESE]), unit_price_minor=PRICES),
+    action("item.added", line=LINES, gtin=st.just(APPLE), quantity=LINES, unit_price_minor=PRICES),
+    action("pay all"),
+    action("payment.succeeded", amount_minor=st.integers(-200, 900)),
+    action("item.voided", line=LINES),
+    action("item.quantity_changed", line=LINES, quantity=LINES, amount_minor=PRICES),
+    action("item.repriced", line=LINES, unit_price_minor=PRICES, amount_minor=PRICES),
+    action("bag.weight", weight_mg=st.integers(0, 2_000_000)),
+    action("payment.started", amount_minor=PRICES),
+    action("payment.failed", reason=st.just("declined")),
+    action("basket.opened"),
+    action("basket.closed"),
+    action("basket.abandoned"),
+    action("strange"),
+    action("next basket", basket=st.sampled_from(["B1", "B2", "B3"])),
+)
+
+
+def spoken(actions: Sequence[tuple[str, dict[str, Any]]]) -> list[m.TillEvent]:
+    """Return the events of a till whose shoppers do these things."""
+    till, basket, owed = Till(), "B1", Counter[str]()
+    for kind, data in actions:
+        if kind == "next basket":
+            basket = data["basket"]
+        elif kind == "pay all":
+            till.say("payment.succeeded", basket, amount_minor=owed.pop(basket, 0))
+        else:
+            owed[basket] += data.get("unit_price_minor", 0) * data.get("quantity", 1)
+            till.say(kind, None if kind == "bag.weight" else basket, **data)
+    return till.said
+
+
+def said(shop: Shop) -> list[str]:
+    """Return the facts as head office gets them, less those that time alone brings."""
+    facts = [fact for fact in shop.facts() if not isinstance(fact, m.TerminalMinute)]
+    return sorted(f"{fact.type} {fact.model_dump_json()}" for fact in facts)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=30), st.data())
+def test_any_delivery_over_any_restarts_gives_the_facts_of_delivery_in_order(
+    actions: list[tuple[str, dict[str, Any]]], data: st.DataObject
+) -> None:
+    events = spoken(actions)
+    in_order, shaken = Shop(), Shop()
+    in_order.feed(*events)
+    stray = data.draw(st.lists(st.sampled_from(events), max_size=30)) if events else []
+    deliveries: list[m.TillEvent | None] = [*stray, *data.draw(st.permutations(events))]
+    for at in data.draw(st.lists(st.integers(0, len(deliveries)), max_size=4)):
+        deliveries.insert(at, None)
+    for delivered in deliveries:
+        if delivered is None:
+            shaken.restart()
+        else:
+            assert results(shaken.feed(delivered)) in (["accepted"], ["duplicate"])
+    for shop in (in_order, shaken):
+        shop.tick(hours=2)
+    assert said(shaken) == said(in_order)
+    assert shaken.rule.ack_seq("sco-1") == len(events)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=40))
+def test_each_line_is_sold_once_and_sums_are_exact(actions: list[tuple[str, dict[str, Any]]]) -> None:
+    shop = Shop()
+    shop.feed(*spoken(actions))
+    lines, baskets = of(shop.all, m.SaleLine), of(shop.all, m.SaleBasket)
+    ids = [fact.id for fact in shop.facts() if not isinstance(fact, m.TerminalMinute)]
+    assert len(set(ids)) == len(ids)
+    by_cause: dict[str, int] = defaultdict(int)
+    for line in lines:
+        by_cause[line.cause] += line.amount_minor
+    for basket in baskets:
+        if basket.outcome == "paid":
+            assert basket.amount_minor == by_cause.pop(basket.cause, 0)
+    assert not by_cause
+    change = Counter[str]()
+    for line in lines:
+        change[line.gtin] -= line.quantity_thousandths // 1000
+    told = Counter[str]()
+    for stock in of(shop.all, m.StockChanged):
+        told[stock.gtin] += stock.change
+    assert +change + -change == +told + -told
+
+
+def test_a_paid_basket_says_its_lines_and_its_sum() -> None:
+    shop, till = Shop(), Till()
+    till.say("basket.opened")
+    till.say("item.added", quantity=2)
+    till.say("item.added", line=2, gtin=BREAD, unit_price_minor=199)
+    till.say("payment.started", amount_minor=699)
+    till.say("payment.succeeded", amount_minor=699)
+    followed = shop.feed(*till.said)
+    lines, (basket,) = of(followed, m.SaleLine), of(followed, m.SaleBasket)
+    assert [(one.line, one.gtin, one.quantity_thousandths, one.amount_minor) for one in lines] == [
+        (1, APPLE, 2000, 500),
+        (2, BREAD, 1000, 199),
+    ]
+    assert (basket.outcome, basket.lines, basket.amount_minor, basket.currency) == ("paid", 2, 699, "EUR")
+    assert basket.tenders == (m.TenderSum(tender="card", amount_minor=699),)
+    assert basket.opened_at == till.said[0].at
+    assert lines[0].id == "sco-1:B1:5:1"
+    assert results(followed) == ["accepted"] * 5
+
+
+def test_what_does_not_parse_is_rejected_with_the_member_that_is_wrong() -> None:
+    (answer,) = Shop().feed(event("item.voided", line="x"))
+    assert (answer.outcome.result, answer.outcome.reason) == (
+        "rejected",
+        "data.line: Input should be a valid integer",
+    )
+
+
+def test_an_unknown_kind_is_kept_and_changes_nothing() -> None:
+    shop = Shop()
+    assert results(shop.feed(event("moon.rises", tide=3))) == ["accepted"]
+    assert shop.facts() == []
+    assert shop.db.execute("SELECT kind FROM till_event").fetchall() == [("moon.rises",)]
+
+
+def test_a_basket_is_abandoned_after_half_an_hour_also_over_a_restart() -> None:
+    shop, till = Shop(), Till()
+    shop.feed(till.say("item.added"), till.say("bag.weight", None, weight_mg=5_000_000))
+    shop.restart()
+    assert of(shop.tick(till.at, minutes=29), m.SaleBasket) == []
+    shop.restart()
+    (basket,) = of(shop.tick(till.at, minutes=30), m.SaleBasket)
+    assert (basket.outcome, basket.lines, basket.amount_minor, basket.closed_at) == ("abandoned", 1, 250, till.at)
+    assert of(shop.tick(AT, hours=3), m.SaleBasket) == []
