@@ -17,6 +17,7 @@ from gateway.hq.when import instant
 from gateway.store.journal import verify
 from gateway.store.proof import Proof
 from gateway.store.proof import prove as look_up
+from gateway.store.proof_text import text
 from gateway.store.schema import connect_reader
 
 
@@ -33,7 +34,7 @@ def prove(config_path: Path, gtin: str, at: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(proof.to_json() | {"chain": chain}, ensure_ascii=False, default=str) + "\n")
     else:
-        sys.stdout.write(f"{proof.text()}\n  journal: the chain is {chain}\n")
+        sys.stdout.write(f"{text(proof)}\n  journal: the chain is {chain}\n")
     return 1 if broken_at is not None or proof.fair is False else 0
 
 

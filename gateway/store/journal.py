@@ -1,4 +1,4 @@
-"""The price journal: an append-only, hash-chained table of what was wanted, sent, shown and charged, and when.
+"""The price journal: an append-only, hash-chained table of what was wanted, sent, shown, charged and sold, and when.
 
 Each row's hash is SHA-256 over the hash before it and the row in canonical form, so no row can be changed, removed or
 put in between without breaking every row after it. A forger who rewrites the whole chain is caught by comparing the
@@ -148,6 +148,12 @@ def _charged(c: m.PriceCharged) -> Body:
     return "charged", c.source, None, c.gtin, c.price_minor, c.currency, c.wave, None, None, None, c.reason
 
 
+def _sold(s: m.SaleLine) -> Body:
+    detail = f"basket {s.basket} line {s.line}"
+    price = (s.gtin, s.unit_price_minor, s.currency, s.wave)
+    return "sold", s.terminal, None, *price, None, s.price_version, None, detail
+
+
 def _face(kind: str) -> Callable[[Any], Body]:
     def describe(f: Any) -> Body:  # noqa: ANN401 - one of the four facts about a face; two have more to say
         outcome, detail = getattr(f, "outcome", None), getattr(f, "reason", None) or getattr(f, "proof", None)
@@ -166,4 +172,5 @@ _KINDS: dict[type[m.Message], Callable[[Any], Body]] = {
     m.LabelShown: _face("shown"),
     m.LabelFailed: _face("failed"),
     m.PriceCharged: _charged,
+    m.SaleLine: _sold,
 }

@@ -2,17 +2,18 @@
 
 A label is followed through all that was sent to it, by every access point: a face counts from `sent` on, until a proof
 by the same access point rules it out (a proof also removes whatever was on the glass before). Rows written later can
-only take doubt away: a face of which no byte ever left us was never there. Not here: is the chain whole (`journal.py`).
+only take doubt away: a face of which no byte ever left us was never there. Not here: is the chain
+whole (`journal.py`), how people read it (`proof_text.py`).
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import Any, Literal
 
-from gateway.prices.face_money import style_for, write_money
+from gateway.messages import ShelfThen, ShownPrice
+from gateway.prices.board import FACES_TOLD
 from gateway.store.journal import Entry, entries, stamp
 
 _BOTH = "SELECT * FROM (SELECT * FROM journal_carried UNION ALL SELECT * FROM journal)"
@@ -52,11 +53,24 @@ class Charge:
 
 
 @dataclass(frozen=True)
+class Sold:
+    """One line that a till sold, by its own clock. `lowest_minor`: the lowest price that a label could show then."""
+
+    terminal: str
+    line: str
+    price_minor: int | None
+    currency: str | None
+    at: str
+    lowest_minor: int | None
+    row: int
+
+
+@dataclass(frozen=True)
 class Proof:
     """One product in the minute `from_at` .. `until_at` (exclusive).
 
-    `fair`: whether at every instant of it the tills charged no more than any label showed or may have shown; None = one
-    side is not known.
+    `fair`: whether at every instant of it the tills charged, and in each sale of it took, no more than any label showed
+    or may have shown; None = one side is not known.
     """
 
     gtin: str
@@ -65,26 +79,12 @@ class Proof:
     until_at: datetime
     labels: tuple[LabelProof, ...]
     charged: tuple[Charge, ...]
+    sold: tuple[Sold, ...]
     fair: bool | None
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, for `aisled prove --json`."""
         return asdict(self) | {"from_at": stamp(self.from_at), "until_at": stamp(self.until_at)}
-
-    def text(self) -> str:
-        """Return it for people, in the shop's time."""
-        zone = ZoneInfo(self.timezone)
-        lines = [f"{self.gtin}, {self.from_at.astimezone(zone):%Y-%m-%d %H:%M} ({self.timezone})"]
-        lines += [f"  till:  {_charge_text(charge, zone)}" for charge in self.charged] or ["  till:  nothing recorded"]
-        lines += [line for one in self.labels for line in _label_text(one, zone)] or ["  label: none had it"]
-        return "\n".join([*lines, f"  {_VERDICTS[self.fair]}"])
-
-
-_VERDICTS = {
-    True: "the till charged no more than any label showed or may have shown",
-    False: "THE TILL MAY HAVE CHARGED MORE THAN A LABEL SHOWED",
-    None: "no comparison: label or till has no price recorded for that minute",
-}
 
 
 def prove(connection: sqlite3.Connection, gtin: str, at: datetime, timezone: str) -> Proof:
@@ -99,7 +99,48 @@ def prove(connection: sqlite3.Connection, gtin: str, at: datetime, timezone: str
     concerned = tuple(one for one in proofs if any(face.gtin == gtin for face in (*one.proven, *one.possible)))
     rows = sorted([*charges, *(row for history in histories.values() for row in history)], key=lambda row: row.n)
     fair = _fair(gtin, rows, stamp(start), stamp(end))
-    return Proof(gtin, timezone, start, end, concerned, _charged(charges, stamp(start), stamp(end)), fair)
+    sold = tuple(_sold(connection, gtin, stamp(start), stamp(end)))
+    if any(line.lowest_minor is not None and (line.price_minor or 0) > line.lowest_minor for line in sold):
+        fair = False
+    return Proof(gtin, timezone, start, end, concerned, _charged(charges, stamp(start), stamp(end)), sold, fair)
+
+
+def _sold(connection: sqlite3.Connection, gtin: str, start: str, end: str) -> Iterator[Sold]:
+    query = f"{_BOTH} WHERE gtin = ? AND kind = 'sold' AND at >= ? AND at < ? ORDER BY at, n"
+    for row in entries(connection, query, [gtin, start, end]):
+        lowest = shelf_then(connection, gtin, datetime.fromisoformat(row.at)).lowest_minor
+        yield Sold(row.via, row.detail or "", row.price_minor, row.currency, row.at, lowest, row.n)
+
+
+def shelf_then(connection: sqlite3.Connection, gtin: str, at: datetime) -> ShelfThen:
+    """Return what labels could show and tills could charge at an instant, for a sale that is told later."""
+    instant = stamp(at)
+    query = f"{_BOTH} WHERE gtin = ? ORDER BY n"
+    rows = list(entries(connection, query, [gtin]))
+    charge: Entry | None = None
+    for row in rows:
+        if row.kind == "charged" and row.at <= instant:
+            charge = row
+    glasses = {str(row.label): _Glass() for row in rows if row.label is not None}
+    for label, glass in glasses.items():
+        for row in _history(connection, label):
+            if row.at <= instant:
+                glass.feed(row)
+    faces = sorted(
+        (face for label, glass in glasses.items() for face in glass.faces(label, gtin)),
+        key=lambda face: (face.price_minor, face.label),
+    )
+    known = charge is not None or bool(faces)
+    return ShelfThen(
+        at=at,
+        gtin=gtin,
+        lowest_minor=faces[0].price_minor if faces else None,
+        charged_minor=None if charge is None else charge.price_minor,
+        version=None,
+        wave=None if charge is None else charge.wave,
+        faces=tuple(faces[:FACES_TOLD]),
+        basis="journal" if known else "unknown",
+    )
 
 
 def _history(connection: sqlite3.Connection, label: str) -> list[Entry]:
@@ -161,11 +202,19 @@ class _Glass:
         self.proven: dict[int, Shown] = {}
         self.open: dict[int, tuple[Entry, Shown]] = {}
         self._settled: set[tuple[str, int | None]] = set()
+        self._evidence: list[Entry] = []
 
     def prices(self, gtin: str) -> list[int]:
         """Return the prices of this product that the glass shows or may show now."""
         faces = [*self.proven.values(), *(face for _, face in self.open.values())]
         return [face.price_minor for face in faces if face.gtin == gtin and face.price_minor is not None]
+
+    def faces(self, label: str, gtin: str) -> Iterator[ShownPrice]:
+        """Yield the faces with a price of this product that the glass shows or may show now."""
+        for row in self._evidence:
+            yield from _face(row, label, gtin, "proven")
+        for row, _ in self.open.values():
+            yield from _face(row, label, gtin, "settled" if (row.via, row.revision) in self._settled else "sent")
 
     def feed(self, row: Entry) -> None:
         """Take the next row."""
@@ -174,6 +223,7 @@ class _Glass:
         elif row.kind == "shown":
             self.open = {n: pair for n, pair in self.open.items() if self._outlives(pair[0], row)}
             self.proven = {row.n: _shown(row, row.detail)}
+            self._evidence = [row]
         elif row.outcome == "settled":
             self._settled.add((row.via, row.revision))
 
@@ -184,32 +234,17 @@ class _Glass:
         return sent.via != proof.via or (sent.revision or 0) > (proof.revision or 0)
 
 
+def _face(row: Entry, label: str, gtin: str, state: Literal["sent", "settled", "proven"]) -> Iterator[ShownPrice]:
+    if row.gtin == gtin and row.price_minor is not None:
+        yield ShownPrice(
+            label=label,
+            price_minor=row.price_minor,
+            wave=row.wave,
+            via=row.via,
+            revision=row.revision or 0,
+            state=state,
+        )
+
+
 def _shown(row: Entry, proof: str | None) -> Shown:
     return Shown(row.gtin, row.price_minor, row.currency, row.digest, row.at, proof, row.n)
-
-
-def _money(price_minor: int | None, currency: str | None) -> str:
-    if price_minor is None or currency is None:
-        return "no price"
-    return f"{write_money(price_minor, style_for(currency))} {currency}"
-
-
-def _local(at: str, zone: ZoneInfo) -> str:
-    return datetime.fromisoformat(at).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _charge_text(charge: Charge, zone: ZoneInfo) -> str:
-    return f"{_money(charge.price_minor, charge.currency)} since {_local(charge.since, zone)} ({charge.reason})"
-
-
-def _label_text(one: LabelProof, zone: ZoneInfo) -> list[str]:
-    lines = [
-        f"  label {one.label}: showed {_money(face.price_minor, face.currency)}, proven {_local(face.since, zone)} "
-        f"by {face.proof}, digest {(face.digest or '')[:12]}, row {face.row}"
-        for face in one.proven
-    ]
-    return lines + [
-        f"  label {one.label}: may have shown {_money(face.price_minor, face.currency)}, "
-        f"sent {_local(face.since, zone)}, digest {(face.digest or '')[:12]}, row {face.row}"
-        for face in one.possible
-    ]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from gateway import messages as m
 from gateway.errors import StoreError
+from gateway.store import proof_text
 from gateway.store.archive import close_part, export_part, read_part, verify_part
 from gateway.store.journal import START, Journal, head, verify
-from gateway.store.proof import Proof, prove
+from gateway.store.proof import Proof, prove, shelf_then
 from gateway.store.schema import connect_writer, migrate
 from tests.store.store_kit import AT, GTIN, LABEL, opened, sensor
 
@@ -206,7 +207,7 @@ def test_a_label_that_shows_another_product_is_not_of_this_one(db: sqlite3.Conne
 
 def test_the_text_is_for_people_in_the_shops_time(db: sqlite3.Connection) -> None:
     keep(db, charged(0, 1000), sent(0, 1, 1290), shown(1, 1, 1290), sent(2, 1, 990, label=OTHER))
-    text = prove(db, GTIN, minute(5), SHANGHAI).text()
+    text = proof_text.text(prove(db, GTIN, minute(5), SHANGHAI))
     assert text.splitlines()[0] == f"{GTIN}, 2026-11-22 16:05 (Asia/Shanghai)"
     assert "till:  ¥10.00 CNY since 2026-11-22 16:00:00 (fall)" in text
     assert f"label {LABEL}: showed ¥12.90 CNY, proven 2026-11-22 16:01:00 by pixels" in text
@@ -215,8 +216,39 @@ def test_the_text_is_for_people_in_the_shops_time(db: sqlite3.Connection) -> Non
     assert prove(db, GTIN, minute(5).astimezone(ZoneInfo(SHANGHAI)), SHANGHAI).to_json()["fair"] is False
 
 
+def sold(at: float, price: int, terminal: str = "sco-1") -> m.SaleLine:
+    return m.SaleLine(
+        at=minute(at), source="tills", terminal=terminal, basket="b-1", line=1, gtin=GTIN, quantity_thousandths=1000,
+        weight_mg=None, unit_price_minor=price, amount_minor=price, discount_minor=0, currency="CNY", price_version=3,
+        shelf=None, wave="w-1", pending=False,
+    )  # fmt: skip
+
+
+def test_a_sale_is_proven_beside_what_the_labels_could_show_then(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1290), shown(1, 1, 1290), sold(5.5, 1000), sold(6.5, 1300, "sco-2"))
+    proof = prove(db, GTIN, minute(5), SHANGHAI)
+    assert [(line.terminal, line.price_minor, line.lowest_minor) for line in proof.sold] == [("sco-1", 1000, 1290)]
+    assert proof.fair is True
+    assert "sold:  ¥10.00 CNY at sco-1, 2026-11-22 16:05:30, basket b-1 line 1" in proof_text.text(proof)
+    assert prove(db, GTIN, minute(6), SHANGHAI).fair is False
+    assert prove(db, GTIN, minute(7), SHANGHAI).sold == ()
+
+
+def test_what_labels_could_show_at_an_instant_is_found_for_a_till_that_tells_late(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000))
+    keep(db, charged(10, 800), sent(11, 2, 800, source="ap-2"), failed(12, 2, 800, "settled", source="ap-2"))
+    then = shelf_then(db, GTIN, minute(5))
+    assert (then.lowest_minor, then.charged_minor, then.basis) == (1000, 1000, "journal")
+    assert [(face.price_minor, face.state) for face in then.faces] == [(1000, "proven")]
+    then = shelf_then(db, GTIN, minute(11.5))
+    assert (then.lowest_minor, then.charged_minor) == (800, 800)
+    assert [(face.price_minor, face.state) for face in then.faces] == [(800, "sent"), (1000, "proven")]
+    assert [face.state for face in shelf_then(db, GTIN, minute(13)).faces] == ["settled", "proven"]
+    assert shelf_then(db, "00000000000017", minute(5)).basis == "unknown"
+
+
 def test_an_unknown_product_is_said(db: sqlite3.Connection) -> None:
-    text = prove(db, "00000000000000", minute(0), "Europe/Berlin").text()
+    text = proof_text.text(prove(db, "00000000000000", minute(0), "Europe/Berlin"))
     assert "nothing recorded" in text
     assert "none had it" in text
 
