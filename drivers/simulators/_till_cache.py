@@ -42,11 +42,10 @@ class PriceCache:
         self.version, self._until_s = 0, None
         self._prices.clear()
 
-    def granted(self, version: int, lease_s: float, asked_s: float) -> None:
-        """Note the answer to an acknowledgement that was sent after `asked_s`; no leave = none at all, from now on."""
-        good = lease_s > 0 and version <= self.version
-        self._until_s = asked_s + lease_s if good else None
-        self._had_one = self._had_one or good
+    def granted(self, lease_s: float, asked_s: float) -> None:
+        """Note the answer to an acknowledgement that was sent after `asked_s`; 0 = no leave, from now on."""
+        self._until_s = asked_s + lease_s if lease_s > 0 else None
+        self._had_one = self._had_one or lease_s > 0
 
     def lose_lease(self) -> None:
         """Forget the lease: the till was restarted, and its clock with it."""

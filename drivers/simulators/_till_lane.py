@@ -5,6 +5,8 @@ The waits between steps are people's, so `speed` shortens them, and them alone: 
 
 import asyncio
 
+from drivers.simulators import _till_wire as wire
+from drivers.simulators._till_link import Away, Link
 from drivers.simulators._till_machine import TillMachine
 from drivers.simulators._till_prices import NoPrice, Prices
 from drivers.simulators._till_shopper import (
@@ -20,15 +22,18 @@ from drivers.simulators._till_shopper import (
     Void,
     Wait,
 )
+from drivers.simulators._till_truth import Ledger
 
+VERIFY_S = 1.0  # the gateway's budget is 150 ms; a shopper waits no longer than this
 A_KILO_MG = 1_000_000  # what is put on the scale when a script does not say how much
 
 
 class Lane:
     """The place in front of one till."""
 
-    def __init__(self, machine: TillMachine, prices: Prices, speed: float = 1.0) -> None:
-        self._machine, self._prices, self._speed = machine, prices, speed
+    def __init__(self, machine: TillMachine, prices: Prices, link: Link, ledger: Ledger, speed: float = 1.0) -> None:
+        self._machine, self._prices, self._link = machine, prices, link
+        self._ledger, self._speed = ledger, speed
         self._lines: list[int | None] = []
 
     async def serve(self, shopper: Shopper) -> None:
@@ -119,6 +124,8 @@ class Lane:
         if basket is None or not basket.open_lines():
             self._machine.abandon("nothing to pay")
             return
+        if basket.bag_mg:
+            self._ledger.judge(await self._verify(basket.id))
         await self._price_again()
         due = self._machine.start_payment()
         for tender, minor in payments(due, tenders):
@@ -132,6 +139,15 @@ class Lane:
         for line, quote in zip(lines, await self._prices.again([line.scan for line in lines]), strict=True):
             if quote is not None:
                 self._machine.reprice(line.number, quote)
+
+    async def _verify(self, basket: str) -> str:
+        """Ask whether the bag fits. Whatever comes of it, the shopper may pay: it fails open."""
+        path = wire.verify_path(self._machine.terminal)
+        try:
+            answer = await self._link.request("POST", path, wire.verify_body(basket), VERIFY_S)
+            return wire.read_verdict(answer.body) if answer.status == 200 else "silent"
+        except (Away, wire.BadAnswer):
+            return "silent"
 
 
 def payments(due_minor: int, tenders: tuple[tuple[Tender, int | None], ...]) -> list[tuple[Tender, int]]:

@@ -22,17 +22,26 @@ from drivers.simulators._till_truth import Ledger
 
 @dataclass(frozen=True)
 class TillConfig:
-    """How the tills of a shop are. `mode`: how they use a cache; `speed` shortens the waits of people, not of tills."""
+    """How the tills of a shop are. `mode`: how they use a cache; `speed` shortens the waits of people, not of tills.
+
+    `baskets`: how many shoppers are drawn for each till (0 = without end), one every `every_s` or so.
+    """
 
     articles: tuple[Article, ...] = ()
     mode: Mode = "fallback"
     seed: int = 0
     speed: float = 1.0
+    baskets: int = 0
+    every_s: float = 60.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated, with the field's name."""
         if not self.speed > 0:
             raise ValueError(f"speed: {self.speed} is not above 0")
+        if self.baskets < 0:
+            raise ValueError(f"baskets: {self.baskets} is below 0")
+        if not self.every_s > 0:
+            raise ValueError(f"every_s: {self.every_s} is not above 0")
         if self.mode not in get_args(Mode):
             raise ValueError(f"mode: {self.mode!r} is none of {', '.join(get_args(Mode))}")
 
@@ -61,7 +70,7 @@ class Till:
         self.prices = Prices(config.mode, rough, clock, self.mishaps, articles)
         self.feeder = Feeder(terminal, self.prices, rough, clock, rng("feed"))
         self._sender = Sender(terminal, self.log, rough, self.mishaps, rng("sending"), self.die)
-        self._lane = Lane(self.machine, self.prices, config.speed)
+        self._lane = Lane(self.machine, self.prices, rough, ledger, config.speed)
         self._shoppers: Iterator[Shopper] = iter(shoppers)
         self._speed = config.speed
         self._death: asyncio.Future[float] | None = None

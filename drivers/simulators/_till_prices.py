@@ -22,6 +22,7 @@ Mode = Literal["ask", "fallback", "cache"]
 LOOK_UP_S = 2.0  # a shopper waits no longer for a price
 FEED_S = 30.0
 NO_LEASE_S = 5.0  # until the next try when there is no leave yet
+BEHIND_S = 0.1  # the feed went on while it was read
 RETRY_S = (1.0, 30.0)
 RENEWALS = 3  # tries within the time of one lease
 PAGES = 1000  # of one reading of the feed; more is an endless one
@@ -114,31 +115,16 @@ class Feeder:
 
     async def renew(self) -> float:
         """Read the feed to its end and ask for a lease; return when to do so again. Raises Away, BadAnswer."""
-        await self.read_feed()
+        await read_feed(self._prices.cache, self._link)
         asked_s = self._clock.elapsed_s()  # before the request: see `_till_cache.py`
         version = self._prices.cache.version
         path, body = wire.lease_path(self._terminal), wire.lease_body(version)
         answer = _good(await self._link.request("PUT", path, body, FEED_S))
         newest, lease_s = wire.read_lease(answer.body)
-        self._prices.cache.granted(newest, lease_s, asked_s)
-        if self._prices.cache.lease(self._clock.elapsed_s()) != "held":
-            return NO_LEASE_S if newest <= version else 0.1
-        return lease_s / RENEWALS
-
-    async def read_feed(self) -> None:
-        """Read the feed up to its end, however many answers it takes."""
-        cache = self._prices.cache
-        for _ in range(PAGES):
-            since = cache.version
-            answer = _good(await self._link.request("GET", wire.feed_path(since), None, FEED_S))
-            feed = wire.read_feed(answer.body)
-            if feed.version < since:
-                cache.clear()  # the gateway was put back to an older state: begin anew
-            else:
-                cache.apply(feed.changes, feed.version)
-            if feed.version == since:
-                return
-        raise wire.BadAnswer(f"the feed has no end: version {cache.version}")
+        self._prices.cache.granted(lease_s, asked_s)
+        if newest > version:
+            return BEHIND_S
+        return lease_s / RENEWALS if lease_s > 0 else NO_LEASE_S
 
     async def listen(self) -> None:
         """Hear the stream until cancelled; it only says when to look, so what is missed is found all the same."""
@@ -156,6 +142,21 @@ class Feeder:
         self.heard[kind] = self.heard.get(kind, 0) + 1
         if kind == "price.changed":
             self._poke.set()
+
+
+async def read_feed(cache: PriceCache, link: Link) -> None:
+    """Read the feed into a cache up to its end, however many answers it takes. Raises Away, BadAnswer."""
+    for _ in range(PAGES):
+        since = cache.version
+        answer = _good(await link.request("GET", wire.feed_path(since), None, FEED_S))
+        feed = wire.read_feed(answer.body)
+        if feed.version < since:
+            cache.clear()  # the gateway was put back to an older state: begin anew
+        else:
+            cache.apply(feed.changes, feed.version)
+        if feed.version == since:
+            return
+    raise wire.BadAnswer(f"the feed has no end: version {cache.version}")
 
 
 def _kind(text: str) -> str:

@@ -45,11 +45,16 @@ class Ledger:
     def __init__(self) -> None:
         self.lines: list[Charged] = []
         self.baskets = 0
+        self.verdicts: dict[str, int] = {}
 
     def charge(self, terminal: str, basket: Basket, at: datetime) -> None:
         """Note the lines of a basket that was paid."""
         self.baskets += 1
         self.lines += [_charged(terminal, basket.id, line, at) for line in basket.open_lines()]
+
+    def judge(self, verdict: str) -> None:
+        """Count one answer to a bagging check; "silent" = there was none in time, and the shopper did not wait."""
+        self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
 
     def sums(self) -> dict[str, int]:
         """Return what each till took, in minor units."""
@@ -90,6 +95,7 @@ def as_json(ledger: Ledger, logs: dict[str, EventLog]) -> dict[str, Any]:
     """Return all of it: paid lines, sums by till, and every event that was ever made."""
     return {
         "baskets": ledger.baskets,
+        "verdicts": ledger.verdicts,
         "sums_minor": ledger.sums(),
         "lines": [_line(line) for line in ledger.lines],
         "tills": {terminal: _till(log) for terminal, log in sorted(logs.items())},

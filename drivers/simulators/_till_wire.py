@@ -50,6 +50,11 @@ def ack_path(terminal: str) -> str:
     return f"/v1/sco/{terminal}/ack"
 
 
+def verify_path(terminal: str) -> str:
+    """Return where to have the bagging area checked (POST)."""
+    return f"/v1/sco/{terminal}/verify"
+
+
 def lease_path(terminal: str) -> str:
     """Return where to acknowledge the feed (PUT)."""
     return f"/v1/sco/{terminal}/lease"
@@ -81,6 +86,11 @@ def events_body(events: Sequence[Event]) -> bytes:
 def lease_body(version: int) -> bytes:
     """Write the acknowledgement of a version."""
     return _json({"version": version})
+
+
+def verify_body(basket: str) -> bytes:
+    """Write the question whether a basket fits what lies in the bagging area."""
+    return _json({"basket_id": basket})
 
 
 def batch_body(codes: Sequence[str]) -> bytes:
@@ -140,6 +150,12 @@ def read_lease(body: bytes) -> tuple[int, int]:
     """Read version and seconds of a lease."""
     said = _object(body)
     return _member(said, "version", int), _member(said, "lease_s", int)
+
+
+def read_verdict(body: bytes) -> str:
+    """Read what the bagging check said in one word."""
+    verdict: str = _member(_object(body), "verdict", str)
+    return verdict
 
 
 def cached_quote(change: Change, asked_at: datetime, lease: Lease, *, by_weight: bool) -> Quote:

@@ -7,15 +7,20 @@ Where to look next: `_till_machine.py` (baskets and events), `_till_prices.py` (
 `_till_sender.py` (delivery), `_till_shopper.py` (scripts), `_till_faults.py` (mishaps), `_till_truth.py` (the oracle).
 """
 
+import argparse
 import asyncio
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_args
 
 from drivers.simulators._till_clock import TillClock, Utc, utc_now
 from drivers.simulators._till_faults import Faults
 from drivers.simulators._till_life import Till, TillConfig
 from drivers.simulators._till_link import Link
+from drivers.simulators._till_prices import Mode
 from drivers.simulators._till_script import play
 from drivers.simulators._till_sender import Unwelcome
 from drivers.simulators._till_shopper import Article, Shopper, random_shopper
@@ -61,9 +66,58 @@ class TillFleet:
 
     def _drawn(self, terminal: str) -> Iterator[Shopper]:
         rng = Random(f"shoppers {terminal} {self.config.seed}")  # noqa: S311 (repeatable, not secret)
-        while True:
-            yield random_shopper(rng, self.config.articles)
+        config = self.config
+        for _ in range(config.baskets) if config.baskets else count():
+            yield random_shopper(rng, config.articles, config.every_s)
 
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `simulate till`."""
+    parser.add_argument("--gateway", required=True, metavar="URL", help="where the gateway serves tills")
+    parser.add_argument(
+        "--token-file", type=Path, required=True, metavar="FILE", help="the tills' tokens, one a line: one till each"
+    )
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="the shop's own certificate authority, PEM")
+    parser.add_argument("--port", type=int, help="not used: a till serves nothing")
+    parser.add_argument("--truth-port", type=int, help="port of GET /truth: what shoppers were really charged")
+    parser.add_argument("--speed", type=float, default=1.0, help="how much faster shoppers are (default 1)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same shoppers and same luck (default 0)")
+    parser.add_argument("--faults", type=Path, metavar="FILE", help='JSON: [{"at_s": 9, "fault": "die"}, ...], or TOML')
+    parser.add_argument("--mode", choices=get_args(Mode), default="fallback", help="when prices come from the cache")
+    parser.add_argument("--baskets", type=int, default=0, help="stop after so many at each till (default: never)")
+    parser.add_argument("--every", type=float, default=60.0, metavar="S", help="seconds between shoppers (default 60)")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run until told to stop; 0 = stopped cleanly, 2 = an argument, a file or a token is wrong, 1 = no port."""
+    from drivers.simulators._till_serve import Where, read_tokens, serve  # noqa: PLC0415 (the core needs no aiohttp)
+
+    code = 0
+    try:
+        config = TillConfig(mode=args.mode, seed=args.seed, speed=args.speed, baskets=args.baskets, every_s=args.every)
+        where = Where(args.gateway, read_tokens(args.token_file), args.ca)
+        asyncio.run(serve(where, config, args.truth_port, args.faults))
+    except* ValueError as errors:
+        code = _complain(errors, 2)
+    except* OSError as errors:
+        code = _complain(errors, 1)
+    return code
+
+
+def _complain(errors: BaseExceptionGroup[Exception], code: int) -> int:
+    for error in errors.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            _complain(error, code)
+        else:
+            sys.stderr.write(f"till: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    command = argparse.ArgumentParser(prog="till", description="Simulated self-checkouts.")
+    add_arguments(command)
+    sys.exit(main(command.parse_args()))

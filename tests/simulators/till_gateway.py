@@ -71,6 +71,8 @@ class Gateway:
                 answer = Answer(200, json.dumps({"ack_seq": self.ack(terminal)}).encode())
             case "POST", ["sco", terminal, "events"]:
                 answer = self._take(terminal, said)
+            case "POST", ["sco", _, "verify"]:
+                answer = Answer(200, b'{"verdict":"match"}') if said["basket_id"] else Answer(422)
             case _:
                 answer = Answer(404, b"{}")
         return answer
