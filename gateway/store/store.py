@@ -39,6 +39,10 @@ def _ignore(_text: str | None) -> None:
     """Nobody wants to hear of trouble."""
 
 
+def _nothing() -> None:
+    """Nobody wants to hear of commits."""
+
+
 class Store:
     """One SQLite file. `in_thread=False` runs everything on the caller, for tests in virtual time."""
 
@@ -68,7 +72,7 @@ class Store:
         self._open = False
         self._loop: asyncio.AbstractEventLoop
         self._lazy: asyncio.TimerHandle | None = None
-        self._appended = asyncio.Event()
+        self._on_commit: Callable[[], None] = _nothing
         self._turn = asyncio.Lock()
 
     async def open(self) -> OpenReport:
@@ -138,7 +142,7 @@ class Store:
                 await asyncio.sleep(delay_s)
         if outcome[0] is not None:
             raise outcome[0]
-        self._appended.set()
+        self._on_commit()
 
     def _from_writer(self, done: asyncio.Future[None], error: BaseException | None) -> None:
         self._on_loop(self._settle, done, error)
@@ -149,7 +153,7 @@ class Store:
 
     def _settle(self, done: asyncio.Future[None], error: BaseException | None) -> None:
         if error is None:
-            self._appended.set()
+            self._on_commit()
         _answer(done, error, None)
 
     def _trouble(self, text: str | None) -> None:
@@ -189,10 +193,9 @@ class Store:
         else:
             self._thread.put(partial(quietly, work))
 
-    async def wait_appended(self) -> None:
-        """Return when rows were committed since the last return. For one waiter: the publisher."""
-        await self._appended.wait()
-        self._appended.clear()
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Call this in the event loop after each commit from now on. For one listener, the newest: the publisher."""
+        self._on_commit = call
 
     def refusal(self, messages: Sequence[Message]) -> StoreError | None:
         """Return why `append` would not take this batch: new input while business is at its quota."""

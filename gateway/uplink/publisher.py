@@ -9,7 +9,7 @@ Not here: the connection (`mqtt.py`), numbering and encoding of events (`store/`
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -46,8 +46,8 @@ class Outbox(Protocol):
     def free(self, stream: Stream, through: int) -> None:
         """Forget everything up to this sequence, soon."""
 
-    async def wait_appended(self) -> None:
-        """Return when rows were committed since the last return. For one waiter."""
+    def on_commit(self, call: Callable[[], None]) -> None:
+        """Call this in the event loop after each commit from now on. For one listener, the newest."""
 
 
 class Submit(Protocol):
@@ -113,6 +113,8 @@ class Publisher:
         self._lanes = (_Lane("business"), _Lane("telemetry"))
         self._turn = 0
         self._progress_at = 0.0
+        self._news = asyncio.Event()  # a commit, an answer of the broker, or time to look for one
+        self._timer: asyncio.TimerHandle | None = None
         self.published = 0
 
     async def serve(self, link: MqttLink) -> None:
@@ -120,26 +122,28 @@ class Publisher:
         for lane in self._lanes:
             lane.start_over()
         before = self.published
-        appended = asyncio.ensure_future(self._outbox.wait_appended())
+        self._outbox.on_commit(self._committed)
         try:
             while True:
+                self._news.clear()
+                await self._settle()
                 await self._fill(link)
-                if await self._settle():
-                    continue
-                if appended.done():
-                    appended.result()
-                    appended = asyncio.ensure_future(self._outbox.wait_appended())
-                    for lane in self._lanes:
-                        lane.dry = False
-                else:
-                    await self._wait(link, appended, fresh=self.published == before)
+                self._insist(link, fresh=self.published == before)
+                await self._news.wait()
         except _Silence:
             raise
         except LinkDown:
             self._count_barren()
             raise
         finally:
-            appended.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+    def _committed(self) -> None:
+        for lane in self._lanes:
+            lane.dry = False
+        self._news.set()
 
     def _count_barren(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -151,7 +155,8 @@ class Publisher:
                 lane.careful = max(lane.careful, lane.sent)
 
     def _in_flight(self) -> int:
-        return sum(len(lane.in_flight) for lane in self._lanes)
+        business, telemetry = self._lanes
+        return len(business.in_flight) + len(telemetry.in_flight)
 
     async def _fill(self, link: MqttLink) -> None:
         """Send what waits while there is room in the window."""
@@ -169,10 +174,11 @@ class Publisher:
 
     async def _send_batch(self, link: MqttLink, lane: _Lane, limit: int) -> None:
         events = 1 if lane.sent < lane.careful else EVENTS_A_BATCH
+        lane.dry = True  # set before the question: a commit while it is answered makes it untrue
         rows = await self._outbox.unsent(lane.stream, lane.sent, events, min(BYTES_A_BATCH, limit - events - 2))
-        lane.dry = not rows
         if not rows:
             return
+        lane.dry = False
         self._turn = self._turn + 1 if lane.stream == "business" else 0
         payload = b"[" + b",".join(event for _, event in rows) + b"]"
         if len(payload) > limit and lane.in_flight:  # a single event: the store gives one at least
@@ -185,6 +191,7 @@ class Publisher:
         if not self._in_flight():
             self._progress_at = asyncio.get_running_loop().time()
         done = link.publish(self._topics[lane.stream], payload)
+        done.add_done_callback(lambda _: self._answered(lane))
         lane.in_flight.append(_Batch(rows[-1][0], len(rows), done))
         lane.sent = rows[-1][0]
 
@@ -194,45 +201,57 @@ class Publisher:
         long = lane.barren > BARREN_LINKS and suspected_s > self._suspect_s
         return long and len(rows) == 1 and not self._in_flight() and len(rows[0][1]) > SUSPECT_BYTES
 
-    async def _wait(self, link: MqttLink, appended: "asyncio.Future[None]", *, fresh: bool) -> None:
-        """Wait for new rows or for a PUBACK; with something in flight, not longer than patience allows."""
-        in_flight = {batch.done for lane in self._lanes for batch in lane.in_flight if not batch.done.done()}
-        waiters = in_flight if self._in_flight() >= WINDOW else in_flight | {appended}
-        patience_s = self._patience_s * self._slowness
-        now = asyncio.get_running_loop().time()
-        timeout_s = max(0.0, self._progress_at + patience_s - now) if in_flight else None
-        done, _ = await asyncio.wait(waiters, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if done & in_flight:
-            self._progress_at = asyncio.get_running_loop().time()
-        elif not done:
+    def _insist(self, link: MqttLink, *, fresh: bool) -> None:
+        """With something in flight, wait for a PUBACK no longer than patience allows."""
+        if not self._in_flight():
+            return
+        loop = asyncio.get_running_loop()
+        patience_s, now = self._patience_s * self._slowness, loop.time()
+        due = self._progress_at + patience_s
+        if now >= due:
             # A link that brought nothing at all may just be slow: resending at this pace would never end.
             self._slowness = min(2 * self._slowness, MOST_PATIENCE) if fresh else 1
             link.drop(f"no PUBACK for {patience_s:g} s")
             raise _Silence(f"the broker is connected but acknowledged nothing for {patience_s:g} s")
+        if self._timer is None:  # one for many batches: when it is due, most of them are long gone
+            self._timer = loop.call_at(min(due, now + self._patience_s), self._look_again)
 
-    async def _settle(self) -> bool:
-        """Free the contiguous prefix that the broker has taken; act on what it refused. Tell whether there was any."""
-        before = self._in_flight()
+    def _look_again(self) -> None:
+        self._timer = None
+        self._news.set()
+
+    def _answered(self, lane: _Lane) -> None:
+        """Free what the broker has just taken. The sender wakes only if there is something to do for it."""
+        self._free_taken(lane)
+        refused = bool(lane.in_flight) and lane.in_flight[0].done.done()
+        if refused or any(lane.may_send() for lane in self._lanes):
+            self._news.set()
+
+    def _free_taken(self, lane: _Lane) -> None:
+        """Free the contiguous prefix that the broker has taken."""
+        freed = lane.freed
+        while lane.in_flight and _is_taken(lane.in_flight[0].done):
+            batch = lane.in_flight.popleft()
+            self._slowness, lane.barren = 1, 0
+            self.published += batch.events
+            lane.freed = batch.last
+        if lane.freed > freed:
+            self._progress_at = asyncio.get_running_loop().time()
+            self._outbox.free(lane.stream, lane.freed)
+
+    async def _settle(self) -> None:
+        """Act on what the broker refused, and on the end of the link."""
         for lane in self._lanes:
-            freed = lane.freed
-            while lane.in_flight and lane.in_flight[0].done.done():
+            self._free_taken(lane)
+            if lane.in_flight and lane.in_flight[0].done.done():
                 batch = lane.in_flight.popleft()
+                self._progress_at = asyncio.get_running_loop().time()
                 try:
                     batch.done.result()
                 except TooLarge as error:
                     await self._refused_as_too_large(lane, batch, str(error))
-                    break
                 except Rejected as error:
                     raise ConfigError(f"the broker refuses {self._topics[lane.stream]}: {error}") from error
-                self._slowness, lane.barren = 1, 0
-                self.published += batch.events
-                lane.freed = batch.last
-            if lane.freed > freed:
-                self._outbox.free(lane.stream, lane.freed)
-        if self._in_flight() == before:
-            return False
-        self._progress_at = asyncio.get_running_loop().time()
-        return True
 
     async def _refused_as_too_large(self, lane: _Lane, batch: _Batch, reason: str) -> None:
         """Send its events one at a time, to find the one; what was in flight behind it goes again, after it."""
@@ -267,3 +286,7 @@ class Publisher:
         lane.sent = lane.freed = sequence
         lane.barren = 0
         self._outbox.free(lane.stream, sequence)
+
+
+def _is_taken(done: "asyncio.Future[None]") -> bool:
+    return done.done() and done.exception() is None

@@ -104,15 +104,14 @@ async def test_freed_rows_leave_without_another_commit(
                 await asyncio.sleep(0.005)
 
 
-async def test_wait_appended_wakes_also_for_rows_committed_before_the_wait(tmp_path: Path) -> None:
-    async with opened(tmp_path / "a.db") as store, asyncio.timeout(5):
+@pytest.mark.parametrize("in_thread", [True, False])
+async def test_each_commit_is_told_once_and_only_after_it(tmp_path: Path, *, in_thread: bool) -> None:
+    async with opened(tmp_path / "a.db", in_thread=in_thread) as store:
+        told: list[int] = []
+        store.on_commit(lambda: told.append(store.waiting()["business"]))
         await store.append([cleared()])
-        await store.wait_appended()
-        waiting = asyncio.ensure_future(store.wait_appended())
-        done, _ = await asyncio.wait([waiting], timeout=0.01)
-        assert not done
-        await store.append([cleared()])
-        await waiting
+        await store.append([cleared(), cleared()])
+        assert told == [1, 3]
 
 
 async def test_appends_in_flight_keep_their_order_and_share_commits(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Rows:
             for stream in ("business", "telemetry")
         }
         self.freed: list[tuple[str, int]] = []
-        self.appended = asyncio.Event()
+        self.committed: Callable[[], None] = lambda: None
 
     async def unsent(
         self, stream: Stream, after: int, limit: int = 100, max_bytes: int = 65536
@@ -70,9 +70,8 @@ class Rows:
     def free(self, stream: Stream, through: int) -> None:
         self.freed.append((stream, through))
 
-    async def wait_appended(self) -> None:
-        await self.appended.wait()
-        self.appended.clear()
+    def on_commit(self, call: Callable[[], None]) -> None:
+        self.committed = call
 
 
 @dataclass
@@ -177,7 +176,7 @@ async def test_new_rows_do_not_feed_the_watchdog():
     async with bench(rows, patience_s=0.1).on(wire) as task:
         while not task.done():
             rows.events["telemetry"].append((len(rows.events["telemetry"]) + 1, b'{"n":0}'))
-            rows.appended.set()
+            rows.committed()
             await asyncio.sleep(0.02)
             assert len(wire.sent) < WINDOW, "the window is full: the test proves nothing"
     assert isinstance(task.exception(), LinkDown)
@@ -304,3 +303,39 @@ def test_who_is_turned_away_waits_longer():
     waits = [backoff.delay_s(step, PERSON_S) for step in range(4)]
     assert waits[0] == 0.75 * PERSON_S
     assert waits[-1] == 0.75 * LONGEST_S
+
+
+async def test_what_is_committed_while_the_outbox_answers_is_not_forgotten():
+    class Busy(Rows):
+        async def unsent(
+            self, stream: Stream, after: int, limit: int = 100, max_bytes: int = 65536
+        ) -> list[tuple[int, bytes]]:
+            found = await super().unsent(stream, after, limit, max_bytes)
+            if stream == "telemetry" and len(self.events[stream]) < 5 and not found:
+                self.events[stream].append((after + 1, json.dumps({"n": after + 1}).encode()))
+                self.committed()
+            return found
+
+    wire = Wire()
+    async with bench(Busy()).on(wire):
+        await settled(lambda: len(wire.sent) == 5)
+    assert [numbers for _, numbers in wire.sent] == [[1], [2], [3], [4], [5]]
+
+
+async def test_an_answer_alone_wakes_nobody_when_there_is_nothing_to_send():
+    rows, wire = Rows(telemetry=[0]), Wire()
+    bed = bench(rows)
+    asked = 0
+
+    async def counted(*_: object) -> list[tuple[int, bytes]]:
+        nonlocal asked
+        asked += 1
+        return await Rows.unsent(rows, *_)  # type: ignore[arg-type]
+
+    rows.unsent = counted  # type: ignore[method-assign, assignment]
+    async with bed.on(wire):
+        await settled(lambda: len(wire.sent) == 1)
+        before = asked
+        wire.puback()
+        await settled(lambda: rows.freed == [("telemetry", 1)])
+    assert asked == before
