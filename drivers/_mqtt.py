@@ -15,14 +15,16 @@ from typing import Any, Self
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from drivers import _mqtt_wire as wire
-from drivers._mqtt_socket import Connack, Ended, Event, MqttSocket, Puback, Suback
+from drivers._mqtt_lane import Puback
+from drivers._mqtt_socket import Connack, Ended, Event, MqttSocket, Suback
 from drivers._mqtt_wire import Incoming, MqttOptions, TooLarge, TurnedAway, Will
-from gateway.errors import ConfigError, GatewayError, LinkDown, Rejected
+from gateway.errors import ConfigError, GatewayError, LinkDown
 
 __all__ = ["Incoming", "MqttLink", "MqttOptions", "TooLarge", "TurnedAway", "Will"]
 
 MAX_WAITING = 1_000  # publications that wait for room in the send window
 HANG_UP_S = 2.0  # a connection that broke later than this before CONNACK was the network's fault, not the version's
+FIRST_MID, LAST_MID = 2, 65_535
 GOODBYE_S = 1.0  # how long a polite DISCONNECT may take before the socket is shut
 
 
@@ -43,6 +45,7 @@ class MqttLink:
         self._window = options.send_window
         self._inbound: list[Incoming] = []
         self._arrived = asyncio.Event()
+        self._mid = 1
         self._in_flight: dict[int, asyncio.Future[None]] = {}
         self._waiting: deque[tuple[asyncio.Future[None], tuple[Any, ...]]] = deque()
         self._connected: asyncio.Future[None]
@@ -90,9 +93,7 @@ class MqttLink:
         """Send PUBACK for messages of this link. Nothing happens when the link is gone: they will come again."""
         if self._socket is None or self._ended.done():
             return
-        for message in messages:
-            if message.qos:
-                self._socket.ack(message)
+        self._socket.ack(messages)
 
     def publish(
         self,
@@ -110,7 +111,7 @@ class MqttLink:
         At most `send_window`, or the broker's Receive Maximum if that is less, are in flight; the rest waits in order.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        properties = None
+        properties = b""
         if self.protocol == MQTTProtocolVersion.MQTTv5:
             properties = wire.publish_properties(correlation, content_type, expiry_s)
         if self._ended.done():
@@ -205,9 +206,8 @@ class MqttLink:
         future = self._in_flight.pop(answer.mid, None)
         if future is None or future.done():
             return
-        if answer.reason.is_failure:
-            kind = TooLarge if answer.reason.value == wire.PACKET_TOO_LARGE else Rejected
-            _fail(future, kind(str(answer.reason)))
+        if answer.code >= wire.REFUSED_FROM:
+            _fail(future, wire.puback_refusal(answer.code))
         else:
             future.set_result(None)
 
@@ -239,13 +239,19 @@ class MqttLink:
             future, (topic, payload, qos, retain, properties) = self._waiting.popleft()
             if future.cancelled():
                 continue
-            sent = self._socket.publish(topic, payload, qos, properties, retain=retain)
-            if isinstance(sent, str):
-                _fail(future, LinkDown(f"{self.options.where}: {sent}"))
-            elif qos:
-                self._in_flight[sent] = future
+            mid = self._next_mid() if qos else 0
+            self._socket.publish(wire.publish_packet(topic, payload, mid, properties, qos=qos, retain=retain))
+            if qos:
+                self._in_flight[mid] = future
             else:
                 future.set_result(None)
+
+    def _next_mid(self) -> int:
+        """Return a packet id that is free. The first one is left to paho, for its SUBSCRIBE."""
+        while True:
+            self._mid = self._mid + 1 if self._mid < LAST_MID else FIRST_MID
+            if self._mid not in self._in_flight:
+                return self._mid
 
 
 def _fail(future: "asyncio.Future[None]", error: GatewayError) -> None:

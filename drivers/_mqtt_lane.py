@@ -1,44 +1,55 @@
-"""paho's socket with a quick lane: large reads and writes, and arriving PUBLISH packets of MQTT 3.1.1 taken out early.
+"""paho's socket with a quick lane: large reads and writes, and the packets that come by the thousand go past paho.
 
 paho reads a packet with four system calls, one byte at a time where it looks for the length, and makes a dozen objects
-for each message; sensors send thousands a second. Everything else, and whatever looks odd, goes to paho as it came.
-MQTT 5 only gets the large reads and writes. Not here: what a message means, when to acknowledge (`_mqtt.py`).
-Source: OASIS MQTT 3.1.1, 2.2 (fixed header), 3.3 (PUBLISH), 3.4 (PUBACK).
+for each message. So PUBACK, and PUBLISH of MQTT 3.1.1, are taken out of what arrives; our own PUBLISH and PUBACK are
+written behind what paho writes. Everything else, and whatever looks odd, goes to paho as it came.
+Not here: what a message means, when to acknowledge (`_mqtt.py`).
+Source: OASIS MQTT 3.1.1 and 5.0, 2.1 or 2.2 (fixed header), 3.3 (PUBLISH), 3.4 (PUBACK).
 """
 
 import socket
 import ssl
 import sys
-from dataclasses import replace
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import paho.mqtt.client as paho
 
-from drivers._mqtt_wire import Incoming
+from drivers._mqtt_wire import PUBLISH, Incoming
 
 READ_BYTES = 65_536
-PUBLISH = 0x30
+PUBACK = 0x40
 TYPE, DUPLICATE, QOS, RETAIN = 0xF0, 0x08, 0x06, 0x01
 QOS_1 = 0x02
 PUBACK_OF = b"\x40\x02"
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
+class Puback(NamedTuple):
+    """The broker has (or refuses: a `code` from 0x80 on) our message `mid`."""
+
+    mid: int
+    code: int
+
+
 class Splitter:
-    """Cuts a stream of packets in two: PUBLISH of QoS 0 and 1 as messages, all other bytes for paho. Pure.
+    """Cuts a stream of packets in two: PUBACK, and PUBLISH of QoS 0 and 1, read here; all other bytes for paho. Pure.
 
     A payload over `max_payload` is not kept: its bytes are dropped as they come, and the message says its true size.
+    With `version5` PUBLISH is paho's, for its properties.
     """
 
-    def __init__(self, max_payload: int) -> None:
+    def __init__(self, max_payload: int, *, version5: bool = False) -> None:
         self._max_payload = max_payload
+        self._ours = {PUBACK} if version5 else {PUBLISH, PUBACK}
         self._rest = b""  # the begin of a packet
         self._passing = 0  # bytes of paho's packet, yet to come
         self._dropping = 0  # bytes of a payload that is too large, yet to come
         self._dropped: Incoming | None = None
 
-    def feed(self, data: bytes) -> tuple[list[Incoming], bytes]:
-        """Take bytes as they came; return the whole messages among them, and what is paho's."""
-        messages: list[Incoming] = []
+    def feed(self, data: bytes) -> tuple[list[Incoming | Puback], bytes]:
+        """Take bytes as they came; return what was read among them, and what is paho's."""
+        messages: list[Incoming | Puback] = []
         data = self._rest + data
         at, end, others = 0, len(data), bytearray()
         while at < end:
@@ -52,7 +63,7 @@ class Splitter:
         self._rest = data[at:]
         return messages, bytes(others)
 
-    def _go_on(self, data: bytes, at: int, messages: list[Incoming], others: bytearray) -> int:
+    def _go_on(self, data: bytes, at: int, messages: list[Incoming | Puback], others: bytearray) -> int:
         stop = min(len(data), at + self._passing + self._dropping)
         if self._passing:
             others += data[at:stop]
@@ -63,35 +74,40 @@ class Splitter:
                 messages.append(self._dropped)
         return stop
 
-    def _packet(self, data: bytes, at: int, messages: list[Incoming]) -> int | None:
+    def _packet(self, data: bytes, at: int, messages: list[Incoming | Puback]) -> int | None:
         """Deal with the packet at `at`: return where to go on, or None while too little of it is here."""
         body, size = _body(data, at)
         if size < 0:
             return None
-        first, stop = data[at], body + size
-        if body == at or first & TYPE != PUBLISH or first & QOS > QOS_1 or size < 2:
+        kind, stop = data[at] & TYPE, body + size
+        if body == at or size < 2 or data[at] & QOS > QOS_1 or kind not in self._ours:
             return self._to_paho(at, stop)
-        if len(data) < body + 2:
+        if len(data) < body + min(size, 3):
             return None
-        topic_end = body + 2 + int.from_bytes(data[body : body + 2], "big")
-        begin = topic_end + 2 if first & QOS else topic_end
+        return (self._puback if kind == PUBACK else self._publish)(data, at, body, stop, messages)
+
+    def _puback(self, data: bytes, _at: int, body: int, stop: int, messages: list[Incoming | Puback]) -> int:
+        read = min(stop, body + 3)  # MQTT 5.0, 3.4.2: without a reason code it is a success; the rest is for people
+        messages.append(Puback(data[body] << 8 | data[body + 1], data[body + 2] if read == body + 3 else 0))
+        self._dropping, self._dropped = stop - read, None
+        return read
+
+    def _publish(self, data: bytes, at: int, body: int, stop: int, messages: list[Incoming | Puback]) -> int | None:
+        topic_end = body + 2 + (data[body] << 8 | data[body + 1])
+        begin = topic_end + 2 if data[at] & QOS else topic_end
         if begin > stop or topic_end == body + 2:
             return self._to_paho(at, stop)  # malformed: paho says how
-        return self._publish(first, data, body, topic_end, begin, stop, messages)
-
-    def _publish(
-        self, first: int, data: bytes, body: int, topic_end: int, begin: int, stop: int, messages: list[Incoming]
-    ) -> int | None:
-        if stop - begin <= self._max_payload:
-            if len(data) < stop:
-                return None
-            messages.append(_message(first, data, body, topic_end, begin, stop))
-            return stop
-        if len(data) < begin:
+        kept = stop if stop - begin <= self._max_payload else begin
+        if len(data) < kept:
             return None
-        self._dropped = replace(_message(first, data, body, topic_end, begin, begin), size=stop - begin)
-        self._dropping = stop - begin
-        return begin
+        topic = data[body + 2 : topic_end].decode("utf-8", "replace")
+        mid = int.from_bytes(data[topic_end:begin], "big")
+        message = _message(data[at], topic, mid, data[begin:kept], stop - begin)
+        if kept == stop:
+            messages.append(message)
+        else:
+            self._dropping, self._dropped = stop - kept, message
+        return kept
 
     def _to_paho(self, at: int, stop: int) -> int:
         self._passing = stop - at
@@ -111,23 +127,14 @@ def _body(data: bytes, at: int) -> tuple[int, int]:
     return at, sys.maxsize - at  # 2.2.3: four digits at most; paho is given the rest of the stream to refuse
 
 
-def _message(first: int, data: bytes, body: int, topic_end: int, begin: int, stop: int) -> Incoming:
-    qos = (first & QOS) >> 1
-    return Incoming(
-        topic=data[body + 2 : topic_end].decode("utf-8", "replace"),
-        payload=data[begin:stop],
-        mid=int.from_bytes(data[topic_end:begin], "big"),
-        qos=qos,
-        retain=bool(first & RETAIN),
-        duplicate=bool(first & DUPLICATE),
-        size=stop - begin,
-    )
+def _message(first: int, topic: str, mid: int, payload: bytes, size: int) -> Incoming:
+    return Incoming(topic, payload, mid, (first & QOS) >> 1, bool(first & RETAIN), bool(first & DUPLICATE), size)
 
 
 class Lane:
     """What paho takes for its socket. `received` collects the quick messages; `flush` writes what waits, at once."""
 
-    def __init__(self, sock: socket.socket, splitter: Splitter | None) -> None:
+    def __init__(self, sock: socket.socket, splitter: Splitter) -> None:
         self._sock = sock
         self._splitter = splitter
         self._for_paho = b""
@@ -135,7 +142,7 @@ class Lane:
         self._ended: OSError | None = None
         self._at_end = False
         self._heard = self._said = False
-        self.received: list[Incoming] = []
+        self.received: list[Incoming | Puback] = []
 
     def fill(self) -> bool:
         """Read what is here, at most one large piece; return whether paho has something to read (or to learn)."""
@@ -148,12 +155,9 @@ class Lane:
             return True
         self._at_end = not data
         self._heard = True
-        if self._splitter is None:
-            self._for_paho += data
-        else:
-            messages, others = self._splitter.feed(data)
-            self.received += messages
-            self._for_paho += others
+        messages, others = self._splitter.feed(data)
+        self.received += messages
+        self._for_paho += others
         return self._at_end or bool(self._for_paho)
 
     @property
@@ -165,9 +169,13 @@ class Lane:
         """Whether TLS holds bytes that no selector knows of."""
         return isinstance(self._sock, ssl.SSLSocket) and self._sock.pending() > 0
 
-    def ack(self, mid: int) -> None:
-        """Put a PUBACK behind what waits to be written."""
-        self._out += PUBACK_OF + mid.to_bytes(2, "big")
+    def ack(self, mids: Iterable[int]) -> None:
+        """Put PUBACKs behind what waits to be written."""
+        self._out += b"".join([PUBACK_OF + mid.to_bytes(2, "big") for mid in mids])
+
+    def publish(self, packet: bytes) -> None:
+        """Put a PUBLISH behind what waits to be written."""
+        self._out += packet
 
     def flush(self) -> bool:
         """Write; return whether all is out. A broken connection shows at the next read."""
@@ -222,9 +230,9 @@ class Lane:
 
 
 class LaneClient(paho.Client):
-    """paho's client on a lane. `splitter` is given before it connects; None = paho reads every packet itself."""
+    """paho's client on a lane. `splitter` is given before it connects."""
 
-    splitter: Splitter | None = None
+    splitter: Splitter
 
     def _create_socket(self) -> Lane:  # type: ignore[override]  # it need not be a real socket, only behave like one
         """Wrap the connected (and encrypted) socket; the one place of paho that is overridden."""

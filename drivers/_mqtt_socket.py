@@ -10,7 +10,7 @@ Receive Maximum helps (QoS 0, MQTT 3.1.1). What the events mean for the link: `_
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from drivers import _mqtt_wire as wire
-from drivers._mqtt_lane import Lane, LaneClient, Splitter
+from drivers._mqtt_lane import Lane, LaneClient, Puback, Splitter
 from drivers._mqtt_wire import Incoming, MqttOptions
 
 MAX_HELD = 2_000  # messages read from the socket and not yet taken by the owner
@@ -45,14 +45,6 @@ class Suback:
     """The broker's answer to SUBSCRIBE, one reason for each topic."""
 
     reasons: list[ReasonCode]
-
-
-@dataclass(frozen=True, slots=True)
-class Puback:
-    """The broker has (or refuses) our message `mid`."""
-
-    mid: int
-    reason: ReasonCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +79,7 @@ class MqttSocket:
         self._client: LaneClient
         self._lane: Lane
         self._flush_due = False
+        self._reading = self._writing = False  # what the event loop watches
         self._events: list[Event] = []
         self._descriptor = -1  # while it is served by the event loop
         self._tick: asyncio.TimerHandle | None = None
@@ -109,26 +102,27 @@ class MqttSocket:
         else:
             self._client.subscribe([(topic, 1) for topic in topics])
 
-    def publish(
-        self, topic: str, payload: bytes, qos: int, properties: Properties | None, *, retain: bool
-    ) -> int | str:
-        """Put on the wire; returns the message id, or why that was not possible."""
-        info = self._client.publish(topic, payload, qos, retain, properties)
-        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else paho.error_string(info.rc)
+    def publish(self, packet: bytes) -> None:
+        """Put on the wire, together with others of this turn of the event loop."""
+        self._lane.publish(packet)
+        self._flush_soon()
 
-    def ack(self, message: Incoming) -> None:
-        """Send PUBACK, together with others of this turn of the event loop."""
-        if self._client.splitter is None:
-            self._client.ack(message.mid, message.qos)
+    def ack(self, messages: Iterable[Incoming]) -> None:
+        """Send PUBACKs, together with others of this turn of the event loop."""
+        if self._protocol == V5:
+            for message in messages:
+                if message.qos:
+                    self._client.ack(message.mid, message.qos)
         else:
-            self._lane.ack(message.mid)
+            self._lane.ack([message.mid for message in messages if message.qos])
             self._flush_soon()
 
     def taken(self, messages: list[Incoming]) -> None:
         """Make room for more: the owner has these messages now."""
         self._held -= len(messages)
-        self._held_bytes -= sum(len(message.payload) for message in messages)
-        self._watch()
+        self._held_bytes -= sum([len(message.payload) for message in messages])
+        if self._descriptor >= 0:
+            self._watch(reading=not self._is_full(), writing=self._writing)
 
     def goodbye(self) -> None:
         """Send DISCONNECT; the last will is not published then."""
@@ -154,15 +148,13 @@ class MqttSocket:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        if self._protocol != V5:
-            client.splitter = Splitter(self._options.max_payload)
+        client.splitter = Splitter(self._options.max_payload, version5=self._protocol == V5)
         wire.configure(client, self._options)
         log = logging.Logger("paho", logging.ERROR)  # noqa: LOG001  (outside the tree: its debug lines reach nobody)
         log.addHandler(self._evidence)
         client.enable_logger(log)
         client.on_connect = self._on_connect
         client.on_subscribe = lambda _c, _u, _mid, reasons, _p: self._events.append(Suback(reasons))
-        client.on_publish = lambda _c, _u, mid, reason, _p: self._events.append(Puback(mid, reason))
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         client.on_socket_close = lambda _c, _u, _s: self._unserve()
@@ -194,14 +186,13 @@ class MqttSocket:
             self._deliver()
             return
         self._lane, self._descriptor = sock, sock.fileno()
-        self._watch()
+        self._watch(reading=True, writing=False)
         self._flush()
         self._keep_alive()
 
     def _unserve(self) -> None:
         if self._descriptor >= 0:
-            self._loop.remove_reader(self._descriptor)
-            self._loop.remove_writer(self._descriptor)
+            self._watch(reading=False, writing=False)
             self._descriptor = -1
         if self._tick is not None:
             self._tick.cancel()
@@ -209,13 +200,20 @@ class MqttSocket:
     def _is_full(self) -> bool:
         return self._held >= MAX_HELD or self._held_bytes > 2 * self._options.max_payload
 
-    def _watch(self) -> None:
-        if self._descriptor < 0:
-            return
-        if self._is_full():
-            self._loop.remove_reader(self._descriptor)
-        else:
-            self._loop.add_reader(self._descriptor, self._readable)
+    def _watch(self, *, reading: bool, writing: bool) -> None:
+        """Let the event loop look for what we can use now; it takes its time for each change."""
+        if reading != self._reading:
+            self._reading = reading
+            if reading:
+                self._loop.add_reader(self._descriptor, self._readable)
+            else:
+                self._loop.remove_reader(self._descriptor)
+        if writing != self._writing:
+            self._writing = writing
+            if writing:
+                self._loop.add_writer(self._descriptor, self._flush)
+            else:
+                self._loop.remove_writer(self._descriptor)
 
     def _readable(self) -> None:
         more = True
@@ -225,15 +223,17 @@ class MqttSocket:
             while for_paho and self._descriptor >= 0:
                 for_paho = self._client.loop_read() == MQTTErrorCode.MQTT_ERR_SUCCESS and self._lane.waiting
             more = self._lane.more()
-        if self._is_full():
-            self._watch()
+        if self._descriptor >= 0 and self._is_full():
+            self._watch(reading=False, writing=self._writing)
         self._deliver()
 
     def _take_quick(self) -> None:
-        messages, self._lane.received = self._lane.received, []
-        self._held += len(messages)
-        self._held_bytes += sum(len(message.payload) for message in messages)
-        self._events += messages
+        received, self._lane.received = self._lane.received, []
+        for one in received:
+            if isinstance(one, Incoming):
+                self._held += 1
+                self._held_bytes += len(one.payload)
+        self._events += received
 
     def _flush_soon(self) -> None:
         if self._descriptor >= 0 and not self._flush_due:
@@ -242,13 +242,10 @@ class MqttSocket:
 
     def _flush(self) -> None:
         self._flush_due = False
-        if self._descriptor >= 0:
+        if self._descriptor >= 0 and self._client.want_write():
             self._client.loop_write()
         if self._descriptor >= 0:
-            if not self._lane.flush():
-                self._loop.add_writer(self._descriptor, self._flush)
-            else:
-                self._loop.remove_writer(self._descriptor)
+            self._watch(reading=self._reading, writing=not self._lane.flush())
         self._deliver()
 
     def _keep_alive(self) -> None:

@@ -7,6 +7,7 @@ Source: OASIS MQTT 5.0 and 3.1.1; paho-mqtt 2. Grade: bench (Mosquitto 2.0.11, a
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
@@ -19,6 +20,9 @@ from gateway.errors import ConfigError, GatewayError, LinkDown, Rejected
 DEFAULT_PORT = {"mqtt": 1883, "mqtts": 8883}
 UNSUPPORTED_VERSION = 0x84  # MQTT 5.0, 3.2.2.2: the broker knows only 3.1.1
 PACKET_TOO_LARGE = 0x95
+REFUSED_FROM = 0x80  # 2.4: reason codes from here on say that it failed
+PUBLISH = 0x30
+NO_PROPERTIES = b"\x00"
 TAKEN_OVER = "Session taken over"  # 0x8E, as paho words it
 # MQTT 5.0, 3.2.2.2: a retry with the same identity ends the same way, until a person changes something.
 A_PERSON_MUST_ACT = {
@@ -101,8 +105,7 @@ class MqttOptions:
         return f"{host}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """One message from the broker. `size` is its true length: of one over `max_payload` the payload is dropped."""
 
     topic: str
@@ -177,10 +180,10 @@ def connect_properties(options: MqttOptions) -> Properties:
     return properties
 
 
-def publish_properties(correlation: bytes | None, content_type: str | None, expiry_s: int | None) -> Properties | None:
-    """Return the MQTT 5 properties of PUBLISH; None when there are none, which saves paho much time."""
+def publish_properties(correlation: bytes | None, content_type: str | None, expiry_s: int | None) -> bytes:
+    """Return the MQTT 5 properties of PUBLISH as they travel (3.3.2.3)."""
     if correlation is None and content_type is None and expiry_s is None:
-        return None
+        return NO_PROPERTIES
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     if correlation is not None:
         properties.CorrelationData = correlation
@@ -188,7 +191,29 @@ def publish_properties(correlation: bytes | None, content_type: str | None, expi
         properties.ContentType = content_type
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s
-    return properties
+    packed: bytes = properties.pack()  # type: ignore[no-untyped-call]
+    return packed
+
+
+def publish_packet(topic: str, payload: bytes, mid: int, properties: bytes, *, qos: int, retain: bool) -> bytes:
+    """Return a PUBLISH of QoS 0 or 1. `properties`: with their length before them in MQTT 5, empty in 3.1.1."""
+    name = topic.encode()
+    head = len(name).to_bytes(2, "big") + name + (mid.to_bytes(2, "big") if qos else b"") + properties
+    size, length = len(head) + len(payload), bytearray()
+    while size > 0x7F:  # 1.5.5: seven bits at a time, the lowest first
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes((PUBLISH | qos << 1 | retain, *length, size)) + head + payload
+
+
+def puback_refusal(code: int) -> Rejected:
+    """Put the broker's reason for refusing a message into our words."""
+    if code == PACKET_TOO_LARGE:  # not in the standard's list for PUBACK, but sent
+        return TooLarge("Packet too large")
+    try:
+        return Rejected(str(ReasonCode(PacketTypes.PUBACK, identifier=code)))
+    except (KeyError, ValueError):
+        return Rejected(f"reason code 0x{code:02x}")
 
 
 def refusal(reason: ReasonCode, where: str) -> GatewayError:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers._mqtt_lane import Lane, LaneClient, Splitter
-from drivers._mqtt_wire import Incoming
+from drivers._mqtt_lane import Lane, LaneClient, Puback, Splitter
+from drivers._mqtt_wire import Incoming, TooLarge, puback_refusal, publish_packet, publish_properties
 
 
 def length(size: int) -> bytes:
@@ -24,20 +24,23 @@ def publish(topic: bytes, payload: bytes, mid: int = 7, flags: int = 0x02) -> by
     return bytes([0x30 | flags]) + length(len(body)) + body
 
 
-def fed(data: bytes, *, max_payload: int = 1000, pieces: list[int] | None = None) -> tuple[list[Incoming], bytes]:
-    splitter, messages, others, at = Splitter(max_payload), list[Incoming](), b"", 0
+def fed(
+    data: bytes, *, max_payload: int = 1000, pieces: list[int] | None = None, version5: bool = False
+) -> tuple[list[Any], bytes]:
+    splitter, read, others, at = Splitter(max_payload, version5=version5), list[Any](), b"", 0
     for size in [*(pieces or []), len(data)]:
         some, paho_share = splitter.feed(data[at : at + size])
-        messages += some
+        read += some
         others += paho_share
         at += size
-    return messages, others
+    return read, others
 
 
 SUBACK, PINGRESP, PUBACK = b"\x90\x03\x00\x01\x01", b"\xd0\x00", b"\x40\x02\x00\x09"
+REFUSAL = b"\x40\x0a\x01\x02\x87\x06\x1f\x00\x03why"  # MQTT 5.0, 3.4: reason code and a text for people
 
 packets = st.lists(
-    st.sampled_from([SUBACK, PINGRESP, PUBACK, publish(b"t", b"x" * 900, flags=0x04)])
+    st.sampled_from([SUBACK, PINGRESP, PUBACK, REFUSAL, publish(b"t", b"x" * 900, flags=0x04)])
     | st.builds(
         publish,
         st.binary(min_size=1, max_size=20),
@@ -54,12 +57,15 @@ def test_any_cut_of_the_stream_gives_the_same(sent: list[bytes], pieces: list[in
     stream = b"".join(sent)
     whole, cut = fed(stream), fed(stream, pieces=pieces)
     assert whole == cut
-    quick = [packet for packet in sent if packet[0] & 0xF0 == 0x30 and packet[0] & 0x06 != 0x04]
+    quick = [packet for packet in sent if packet[0] == 0x40 or packet[0] & 0xF6 in {0x30, 0x32}]
     assert whole[1] == b"".join(packet for packet in sent if packet not in quick)
     assert len(whole[0]) == len(quick)
-    for message, packet in zip(whole[0], quick, strict=True):
-        assert packet.endswith(message.payload)
-        assert message.size <= 1000 or message.payload == b""
+    for read, packet in zip(whole[0], quick, strict=True):
+        if packet[0] == 0x40:
+            assert read == {PUBACK: Puback(9, 0), REFUSAL: Puback(0x0102, 0x87)}[packet]
+        else:
+            assert packet.endswith(read.payload)
+            assert read.size <= 1000 or read.payload == b""
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(1, 50), max_size=10))
@@ -136,7 +142,7 @@ class Wire:
         self.closed = True
 
 
-def lane(wire: Wire, splitter: Splitter | None = None) -> Lane:
+def lane(wire: Wire, splitter: Splitter) -> Lane:
     untyped: Any = wire
     return Lane(untyped, splitter)
 
@@ -151,10 +157,46 @@ def test_paho_reads_its_share_in_any_portion() -> None:
     assert not joined.fill()
 
 
-def test_mqtt_5_goes_to_paho_untouched() -> None:
-    joined = lane(Wire(publish(b"t", b"1")))
-    assert joined.fill()
-    assert joined.recv(1000) == publish(b"t", b"1")
+@pytest.mark.parametrize("version5", [True, False])
+def test_answers_to_our_messages_are_read_here_in_both_versions(*, version5: bool) -> None:
+    assert fed(PUBACK + SUBACK + REFUSAL, version5=version5) == ([Puback(9, 0), Puback(0x0102, 0x87)], SUBACK)
+
+
+def test_messages_of_mqtt_5_go_to_paho_for_their_properties() -> None:
+    assert fed(publish(b"t", b"1") + PUBACK, version5=True) == ([Puback(9, 0)], publish(b"t", b"1"))
+
+
+@pytest.mark.parametrize(("code", "text"), [(0x87, "Not authorized"), (0x95, "Packet too large"), (0xFF, "code 0xff")])
+def test_a_refusal_is_said_in_words_whatever_the_code(code: int, text: str) -> None:
+    error = puback_refusal(code)
+    assert text in str(error)
+    assert isinstance(error, TooLarge) == (code == 0x95)
+
+
+def test_the_text_of_a_refusal_is_not_held() -> None:
+    splitter = Splitter(1000, version5=True)
+    assert splitter.feed(b"\x40" + length(100_000) + b"\x00\x09\x97") == ([Puback(9, 0x97)], b"")
+    for _ in range(99):
+        assert splitter.feed(bytes(1000)) == ([], b"")
+    assert splitter.feed(bytes(997) + PUBACK) == ([Puback(9, 0)], b"")
+
+
+@pytest.mark.parametrize("size", [0, 100, 123, 124, 16_380, 2_097_148])
+def test_what_we_publish_can_be_read_back(size: int) -> None:
+    payload = b"x" * size
+    packet = publish_packet("a/货", payload, 513, b"", qos=1, retain=True)
+    assert packet == publish("a/货".encode(), payload, 513, 0x03)
+    [read], _ = fed(packet, max_payload=1 << 22)
+    assert read == Incoming("a/货", payload, 513, 1, retain=True, duplicate=False, size=size)
+    assert publish_packet("t", payload, 0, b"", qos=0, retain=False) == publish(b"t", payload, flags=0x00)
+
+
+def test_properties_travel_between_packet_id_and_payload() -> None:
+    properties = publish_properties(b"\x01\x02", "application/json", None)
+    packet = publish_packet("t", b"{}", 7, properties, qos=1, retain=False)
+    expected = b"\x03\x00\x10application/json" + b"\x09\x00\x02\x01\x02"
+    assert packet == publish(b"t", bytes([len(expected)]) + expected + b"{}", 7)
+    assert publish_properties(None, None, None) == b"\x00"
 
 
 def test_the_end_of_the_connection_is_told_after_what_came_before() -> None:
@@ -173,9 +215,9 @@ def test_what_does_not_fit_waits_in_order() -> None:
     wire = Wire()
     wire.room = 3
     joined = lane(wire, Splitter(100))
-    joined.ack(1)
+    joined.ack([1])
     assert joined.send(b"paho's") == 6
-    joined.ack(258)
+    joined.ack([258])
     assert not joined.flush()
     wire.room = 100
     assert joined.flush()
@@ -186,7 +228,7 @@ def test_a_connection_that_breaks_while_writing_shows_at_the_next_read() -> None
     wire = Wire()
     wire.broken = BrokenPipeError()
     joined = lane(wire, Splitter(100))
-    joined.ack(1)
+    joined.ack([1])
     assert joined.flush()
     with pytest.raises(BrokenPipeError):
         joined.recv(1)
@@ -204,7 +246,7 @@ def test_bytes_both_ways_spare_the_ping() -> None:
     joined.fill()
     assert not joined.exchanged()
     joined.fill()
-    joined.ack(1)
+    joined.ack([1])
     joined.flush()
     assert joined.exchanged()
     assert not joined.exchanged()

@@ -291,3 +291,10 @@ async def test_a_missing_file_is_named(tmp_path: Path):
     error = await failure(options("mqtts://127.0.0.1:1", ca_file=tmp_path / "nowhere.pem"))
     assert isinstance(error, ConfigError)
     assert "nowhere.pem" in str(error)
+
+
+async def test_packet_ids_begin_again_and_pass_over_those_in_flight():
+    link = MqttLink(options("mqtt://127.0.0.1:1"))
+    link._mid = 65_533
+    link._in_flight = dict.fromkeys((65_535, 2), asyncio.get_running_loop().create_future())
+    assert [link._next_mid() for _ in range(3)] == [65_534, 3, 4]

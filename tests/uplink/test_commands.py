@@ -10,6 +10,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from drivers._mqtt_wire import publish_packet
 from gateway import messages as m
 from gateway.errors import StoreError
 from gateway.uplink.commands import FACTS_IN_ANSWER, answer_body
@@ -44,8 +45,9 @@ def order(office: HeadOffice, kind: str, body: Any, *, answer: str | None = "ans
         properties.ResponseTopic = answer
         properties.CorrelationData = b"\x00seven"
     payload = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = office.link._socket.publish(TOPICS.down + kind, payload, 1, properties, retain=False)  # type: ignore[union-attr]
-    assert isinstance(sent, int)
+    packed = properties.pack()  # type: ignore[no-untyped-call]
+    packet = publish_packet(TOPICS.down + kind, payload, 60_000, packed, qos=1, retain=False)
+    office.link._socket.publish(packet)  # type: ignore[union-attr]
 
 
 async def answers(office: HeadOffice, count: int = 1) -> list[dict[str, Any]]:
