@@ -33,7 +33,8 @@ def _no_constant(name: str) -> float:
 
 
 _decode_strictly = json.JSONDecoder(parse_constant=_no_constant).raw_decode
-_blank = re.compile(r"[ \t\n\r]*").match
+BLANKS = " \t\n\r"
+_blank = re.compile(f"[{BLANKS}]*").match
 _array_index = re.compile(r"0|[1-9][0-9]{0,8}").fullmatch
 _TYPES: dict[str, tuple[type, ...]] = {"number": (int, float), "text": (str,), "boolean": (bool,)}
 
@@ -80,7 +81,7 @@ def parse(payload: bytes, recipe: Recipe, now: datetime) -> Parsed:
     """Return the events of one message; a fact's time is the sensor's where it has a credible one, else `now`."""
     parsed = Parsed()
     try:
-        text = _text(payload)
+        text = _text(payload).strip(BLANKS)
         odd = "NaN" in text or "Infinity" in text
         for value, start, end in _elements(text):
             try:
@@ -104,20 +105,19 @@ def _text(payload: bytes) -> str:
 def _elements(text: str) -> list[tuple[Any, int, int]]:
     """Return each event's value and span, all or none: a message that is no JSON is refused as a whole."""
     try:
-        begin = _after_blank(text, 0)
-        if text[begin : begin + 1] == "[":
-            return list(_array(text, begin))
-        value, end = _decode(text, begin)
+        if text.startswith("["):
+            return list(_array(text))
+        value, end = _decode(text)
         _expect_end(text, end)
     except RecursionError as error:
         raise NotTaken("too_deep", f"nested deeper than {MAX_DEPTH}") from error
     except ValueError as error:
         raise NotTaken("not_json", f"not JSON: {error}") from error
-    return [(value, begin, end)]
+    return [(value, 0, end)]
 
 
-def _array(text: str, begin: int) -> Iterator[tuple[Any, int, int]]:
-    at = _after_blank(text, begin + 1)
+def _array(text: str) -> Iterator[tuple[Any, int, int]]:
+    at = _after_blank(text, 1)
     if text[at : at + 1] == "]":
         _expect_end(text, at + 1)
         return
@@ -142,7 +142,7 @@ def _after_blank(text: str, at: int) -> int:
 
 
 def _expect_end(text: str, at: int) -> None:
-    if _after_blank(text, at) != len(text):
+    if at != len(text):
         raise ValueError(f"something follows at character {at}")
 
 

@@ -144,16 +144,18 @@ class Driver:
         self._last_bad_s = float("-inf")
         self._last_bad_kind = ""
         self._reported_s = float("-inf")
+        self._renewal: asyncio.TimerHandle
 
     async def run(self, emit: Emit) -> None:
         """Serve one connection until it breaks."""
         try:
             async with MqttLink(self._options(KEEP_SESSION_S, (self._config.topic,))) as link:
-                self._report()
+                self._renew()
                 try:
                     while True:
                         await self._serve(link, emit)
                 finally:
+                    self._renewal.cancel()
                     await self._finish()
         except LinkDown as error:
             step = "check the broker, its power and the cable; it is tried again by itself"
@@ -182,12 +184,7 @@ class Driver:
         )
 
     async def _serve(self, link: MqttLink, emit: Emit) -> None:
-        try:
-            async with asyncio.timeout(RENEW_S):
-                messages = await link.receive()
-        except TimeoutError:
-            self._report()
-            return
+        messages = await link.receive()
         for group in _groups(messages):
             events = self._events_of(group, known=link.session_present)
             await self._settle()  # the group before was committed while this one was read
@@ -241,6 +238,12 @@ class Driver:
     def _count(self, kind: str, count: int) -> None:
         self._bad[kind] += count
         self._last_bad_s, self._last_bad_kind = asyncio.get_running_loop().time(), kind
+
+    def _renew(self) -> None:
+        """Report while nothing comes; what waits for the disk is no evidence for anything."""
+        if self._in_hand is None:
+            self._report()
+        self._renewal = asyncio.get_running_loop().call_later(RENEW_S, self._renew)
 
     def _report(self) -> None:
         now = asyncio.get_running_loop().time()
