@@ -68,13 +68,11 @@ class Utf8:
     def _decode(self, data: bytes, *, final: bool) -> bytes:
         if self._decoder is None:
             return data
-        before = self._decoder.getstate()
         try:
             return self._decoder.decode(data, final).encode()
         except UnicodeError:
             self.error = BadFrame("the text is not in the encoding that it declares")
-            self._decoder.setstate(before)
-            self._decoder.errors = "replace"
+            self._decoder.errors = "replace"  # once more, to know where: a failed call leaves the decoder as it was
             return self._decoder.decode(data, final).partition("\ufffd")[0].encode()
 
 

@@ -223,9 +223,9 @@ def test_a_quantity_that_is_too_fine_is_named() -> None:
             "04012345678918",
         ),
         (  # an in-store number and the maker's own: the maker's
-            "<ItemID>2022854437936</ItemID><POSIdentity><POSItemID>4012345678901</POSItemID></POSIdentity>",
+            "<ItemID>2022854437939</ItemID><POSIdentity><POSItemID>4012345678901</POSItemID></POSIdentity>",
             "04012345678901",
-            "2022854437936",
+            "2022854437939",
             "4012345678901",
         ),
         ("", None, None, None),

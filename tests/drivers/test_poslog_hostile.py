@@ -65,6 +65,17 @@ def test_encodings_that_are_not_read(data: bytes, reason: str) -> None:
     assert reason in (whole(data)["error"] or "")
 
 
+@pytest.mark.parametrize("codec", ["gb18030", "utf-16"])
+def test_a_wrong_byte_spoils_only_what_follows(codec: str) -> None:
+    one = transaction("2", item(1, goods("1.00", name="苹果汁")))
+    start = f'<?xml version="1.0" encoding="{codec}"?><POSLog>{one}<a>苹'.encode(codec)
+    data = start + (b"\xff" if codec == "gb18030" else b"\x00\xd8\x00\xd8") + "</a></POSLog>".encode(codec)
+    said = whole(data)
+    assert (len(said["transactions"]), said["error"]) == (1, "the text is not in the encoding that it declares")
+    for cut in range(len(start) - 8, len(start) + 4):
+        assert whole(data, [cut]) == said
+
+
 # Documents that are broken, and documents that mean harm
 
 
@@ -106,6 +117,14 @@ def test_after_an_error_nothing_is_read() -> None:
     assert one.feed(b"<<") == []
     assert one.error is not None
     assert one.feed(good) == one.close() == []
+
+
+def test_what_is_held_back_counts_before_the_end_of_the_document() -> None:
+    """A long tag is held until it has doubled; a limit that is met meanwhile must not lose what is complete."""
+    body = f'<Transaction odd="{"x" * 3_000}">' + transaction("2", item(1, goods("1.00")))[len("<Transaction >") :]
+    data = b"<POSLog>" + body.encode()
+    said = whole(data + b" " * 100, [2_900], limits=PoslogLimits(document_bytes=len(data)))
+    assert (len(said["transactions"]), said["error"]) == (1, f"the document has more than {len(data)} bytes")
 
 
 SMALL = PoslogLimits(document_bytes=3_000, transactions=2, elements=40, text_chars=50, attributes=8, depth=12)
