@@ -7,12 +7,12 @@ to be parked.
 
 import hashlib
 import ssl
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -106,7 +106,13 @@ class Certificates(Protocol):
     """TLS for what the gateway serves in the shop."""
 
     def server_context(self, certificate: Path | None, key: Path | None, client_ca: Path | None) -> ssl.SSLContext:
-        """Return a context from the owner's files, or else from the store's own CA. Raises `ConfigError`."""
+        """Return a context from the owner's files, or else from the store's own CA. Raises `ConfigError`.
+
+        Reads files: call it in a thread.
+        """
+
+    def terminal_of(self, peer: Mapping[str, Any] | None) -> str | None:
+        """Return the terminal that a client certificate (`getpeercert()`) names, None when it names none."""
 
 
 @dataclass(frozen=True)
