@@ -26,6 +26,8 @@ class Living:
     watch: Watch
     place: Where
     last_received: datetime
+    judged: bool = False  # at its payment
+    judged_after: bool = False  # at its end
 
 
 @dataclass(slots=True)

@@ -13,12 +13,14 @@ from gateway.messages import (
     ItemAdded,
     ItemRepriced,
     PriceMismatch,
+    ReviewSuggested,
     SaleBasket,
     SaleLine,
     ShelfThen,
     TillEvent,
 )
 from gateway.rules.basket import Basket, Line, Settled, SoldLine
+from gateway.rules.loss import Suggestion
 
 
 class Where(NamedTuple):
@@ -104,6 +106,21 @@ def _pending(line: Line) -> bool:
     if shelf is None or shelf.basis == "unknown":
         return False
     return any(face.state != "proven" or face.price_minor != line.unit_price_minor for face in shelf.faces)
+
+
+def review(place: Where, suggestion: Suggestion, what: str) -> ReviewSuggested:
+    """Return the suggestion to look at a basket."""
+    return ReviewSuggested(
+        at=place.at,
+        source=place.source,
+        id=place.id(what),
+        cause=place.event_id,
+        terminal=place.terminal,
+        basket=place.basket,
+        score=suggestion.score,
+        signals=suggestion.signals,
+        advice=suggestion.advice,
+    )
 
 
 def mismatch(place: Where, event: TillEvent, item: ItemAdded, said: ItemAdded | ItemRepriced) -> PriceMismatch | None:

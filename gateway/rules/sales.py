@@ -7,7 +7,7 @@ hears it after the commit and never before. `store/apply_sales.py` keeps the not
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -15,21 +15,28 @@ from pydantic import ValidationError
 from gateway.messages import (
     EVENT_DATA,
     GATEWAY,
+    BaggingVerdict,
+    ExpectedWeight,
     ItemAdded,
     ItemRepriced,
     Message,
     Outcome,
     PosTransaction,
+    ProductsUpdate,
     SaleBasket,
     SaleLine,
     Tick,
     TillEvent,
     Wire,
 )
-from gateway.rules.basket import Settled
+from gateway.rules import loss
+from gateway.rules.bag_check import BagCheck, unknown
+from gateway.rules.bagging_choices import Scale
+from gateway.rules.basket import Settled, Stage
+from gateway.rules.loss import LossPolicy
 from gateway.rules.open_baskets import Living, OpenBaskets, begins
 from gateway.rules.pos_import import KEEP_DAYS, PosImport
-from gateway.rules.sale_facts import mismatch, sale
+from gateway.rules.sale_facts import mismatch, review, sale
 from gateway.rules.stock import Stock
 from gateway.rules.terminals import Terminals
 from gateway.rules.till_log import Ready, TillLog
@@ -53,11 +60,14 @@ PRUNE_EVERY = timedelta(hours=1)
 class Policy:
     """What a shop may set."""
 
+    loss: LossPolicy = field(default_factory=LossPolicy)
+    scale: Scale = field(default_factory=Scale)
+
 
 class Sales:
     """The rule. Pure: time comes with the messages."""
 
-    hears: tuple[type[Message], ...] = (TillEvent, PosTransaction, StockCounted, Tick)
+    hears: tuple[type[Message], ...] = (TillEvent, PosTransaction, StockCounted, ProductsUpdate, Tick)
 
     def __init__(self, policy: Policy, kept: KeptSales) -> None:
         self._policy = policy
@@ -69,6 +79,7 @@ class Sales:
         self._terminals = Terminals(kept.terminals)
         self._stock = Stock(kept.stock)
         self._imports = PosImport(kept)
+        self._bag = BagCheck(self._policy.scale, kept.weights, kept.catalogue)
         self._baskets = OpenBaskets()
         self._pruned: datetime | None = None
         begun = {(one.terminal, one.basket): one for one in kept.baskets}
@@ -86,6 +97,8 @@ class Sales:
             return self._import(message)
         if isinstance(message, StockCounted):
             return [self._stock.counted(message)]
+        if isinstance(message, ProductsUpdate):
+            self._bag.seed(message)
         return []
 
     def ack_seq(self, terminal: str) -> int:
@@ -95,6 +108,17 @@ class Sales:
     def on_hand(self, gtin: str) -> int | None:
         """Return how many pieces are on hand, None when nobody has counted."""
         return self._stock.on_hand(gtin)
+
+    def expect(self, gtin: str) -> ExpectedWeight | None:
+        """Return what one piece of a product weighs, as far as that is known."""
+        return self._bag.expect(gtin)
+
+    def verify(self, terminal: str, basket: str) -> BaggingVerdict:
+        """Return whether lines and bagging area agree now."""
+        one = self._baskets.living(terminal, basket)
+        if one is None:
+            return unknown("this basket is not known")
+        return self._bag.answer(one.basket, one.watch.deltas)
 
     def _take(self, event: TillEvent) -> list[Message]:
         try:
@@ -139,24 +163,51 @@ class Sales:
                 out.append(wrong)
         if settled is not None:
             out += self._settled(one, settled)
+        if one.basket.stage is Stage.CLOSED:
+            out += self._after_payment(one)
         return out
 
     def _hear(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> Settled | None:
-        settled = one.basket.hear(event, body, late=late)
         if not late:
-            one.watch.hear(event, body)
+            paid = one.basket.settled_seq is not None
+            one.watch.hear(event, body, paid=paid, noise_mg=self._policy.scale.noise_mg)
+        settled = one.basket.hear(event, body, late=late)
         self._baskets.touch(one, event)
         return settled
 
     def _settled(self, one: Living, settled: Settled) -> list[Message]:
         *lines, basket = sale(one.place, one.basket, settled)
         stock = self._stock.sold(_sale_lines(lines), one.place.at, one.place.id("stock"))
-        return [*lines, basket, *stock]
+        return [*lines, basket, *stock, *self._judged(one, settled)]
+
+    def _judged(self, one: Living, settled: Settled) -> list[Message]:
+        """Look at a basket that was settled; of one that is right, learn what its items weigh."""
+        signs = [] if settled.problem is None else [loss.sums_differ(settled.problem, self._policy.loss)]
+        learnt = list[Message]()
+        if settled.outcome == "paid" and not one.judged:
+            one.judged, at, deltas = True, one.place.at, one.watch.deltas
+            weighed = self._bag.weigh(one.basket, deltas, closing=True)
+            signs += loss.judge(one.basket, one.watch, weighed, self._policy.loss)
+            if weighed is not None:
+                learnt += self._bag.learn(one.basket, weighed, deltas, at)
+                learnt += self._bag.watch_scale(one.place.terminal, one.basket, weighed, at)
+        return [*self._review(one, signs), *learnt]
+
+    def _after_payment(self, one: Living) -> list[Message]:
+        """Look once at what came after the payment of a basket that has ended."""
+        if one.judged_after or one.basket.settled_seq is None:
+            return []
+        one.judged_after = True
+        return self._review(one, loss.after_payment(one.basket, one.watch, self._policy.loss), "after")
+
+    def _review(self, one: Living, signs: list[loss.Sign], what: str = "review") -> list[Message]:
+        suggestion = loss.suggest(signs, self._policy.loss)
+        return [] if suggestion is None else [review(one.place, suggestion, what)]
 
     def _end(self, one: Living, at: datetime) -> list[Message]:
         """Let go of a basket: abandoned, if nobody said how it ended."""
         settled = one.basket.abandon()
-        out = [] if settled is None else self._settled(one, settled)
+        out = self._after_payment(one) if settled is None else self._settled(one, settled)
         self._baskets.forget(one)
         place = one.place
         return [*out, BasketOver(at=at, source=GATEWAY, terminal=place.terminal, basket=place.basket)]
@@ -188,7 +239,9 @@ class Sales:
         body = _read_kept(event)
         if begun is not None and name is not None and turn >= begun.turn:
             one = self._baskets.living(event.terminal, name) or self._baskets.begin(event, name, begun.bag_mg)
-            self._hear(one, event, body, late=late)
+            settled = self._hear(one, event, body, late=late)
+            one.judged |= settled is not None and settled.outcome == "paid"
+            one.judged_after |= one.basket.stage is Stage.CLOSED and one.basket.settled_seq is not None
         if turn > self._terminals.turn(event.terminal):
             self._terminals.hear(event, body, turn, late=late)
 
