@@ -6,7 +6,7 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp import WSMsgType
 
-from drivers.simulators._till_link import Answer, Away
+from drivers.simulators._till_link import NO_HEADERS, Answer, Away, Headers
 
 MAX_ANSWER_BYTES = 64 << 20  # the whole feed of a large shop
 MAX_TEXT_BYTES = 1 << 20
@@ -21,17 +21,21 @@ class HttpLink:
         self._session, self._base_url = session, base_url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
 
-    async def request(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+    async def request(
+        self, method: str, path: str, body: bytes | None, deadline_s: float, headers: Headers = NO_HEADERS
+    ) -> Answer:
         """Ask and return the answer, whatever its status. Raises Away."""
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        sent = {**self._headers, **headers}
+        if body is not None:
+            sent["Content-Type"] = "application/json"
         try:
             async with (
                 asyncio.timeout(deadline_s),
-                self._session.request(method, self._base_url + path, headers=headers, data=body) as response,
+                self._session.request(method, self._base_url + path, headers=sent, data=body) as response,
             ):
                 return Answer(response.status, await _whole(response), _retry_after_s(response))
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
-            raise Away(f"{method} {path}: {error or type(error).__name__}") from error
+            raise Away(f"{method} {path}: {str(error) or type(error).__name__}") from error
 
     async def listen(self, path: str, hear: Callable[[str], None]) -> None:
         """Open a WebSocket and hand every text on until it ends. Raises Away."""
@@ -45,7 +49,7 @@ class HttpLink:
                     if message.type is WSMsgType.TEXT:
                         hear(message.data)
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
-            raise Away(f"{path}: {error or type(error).__name__}") from error
+            raise Away(f"{path}: {str(error) or type(error).__name__}") from error
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

@@ -154,11 +154,12 @@ def payments(due_minor: int, tenders: tuple[tuple[Tender, int | None], ...]) -> 
     """Return what is paid how, change included; it adds up to what is due. The last tender takes what remains."""
     paid: list[tuple[Tender, int]] = []
     left = due_minor
-    for tender, minor in tenders:
-        wanted = left if minor is None or left <= 0 else minor
-        take = wanted if tender == "cash" else min(wanted, left)
-        if take or not paid:
-            paid.append((tender, take))
-        left -= take
-    last = tenders[-1][0]
-    return paid if left == 0 else [*paid, ("cash" if left < 0 else last, left)]
+    for tender, wanted in tenders:
+        too_much = wanted is None or left <= 0 or (wanted > left and tender != "cash")
+        paid.append((tender, left if wanted is None or too_much else wanted))
+        left -= paid[-1][1]
+        if left <= 0:
+            break
+    if left:
+        paid.append(("cash" if left < 0 else tenders[-1][0], left))
+    return paid

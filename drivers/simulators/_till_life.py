@@ -69,7 +69,7 @@ class Till:
         articles = {article.gtin: article for article in config.articles}
         self.prices = Prices(config.mode, rough, clock, self.mishaps, articles)
         self.feeder = Feeder(terminal, self.prices, rough, clock, rng("feed"))
-        self._sender = Sender(terminal, self.log, rough, self.mishaps, rng("sending"), self.die)
+        self._sender = Sender(terminal, self.log, rough, self.mishaps, clock, rng("sending"), self.die)
         self._lane = Lane(self.machine, self.prices, rough, ledger, config.speed)
         self._shoppers: Iterator[Shopper] = iter(shoppers)
         self._speed = config.speed

@@ -5,9 +5,13 @@ till does wrong itself (skew, stale cache, repeats, dying) is in `Mishaps` too, 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
+
+Headers = Mapping[str, str]
+NO_HEADERS: Headers = MappingProxyType({})
 
 
 class Away(ConnectionError):
@@ -26,7 +30,9 @@ class Answer:
 class Link(Protocol):
     """One terminal's way to the gateway, its token included."""
 
-    async def request(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+    async def request(
+        self, method: str, path: str, body: bytes | None, deadline_s: float, headers: Headers = NO_HEADERS
+    ) -> Answer:
         """Ask and return the answer, whatever its status. Raises Away."""
 
     async def listen(self, path: str, hear: Callable[[str], None]) -> None:
@@ -62,21 +68,23 @@ class RoughLink:
     def __init__(self, link: Link, mishaps: Mishaps) -> None:
         self._link, self._mishaps = link, mishaps
 
-    async def request(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+    async def request(
+        self, method: str, path: str, body: bytes | None, deadline_s: float, headers: Headers = NO_HEADERS
+    ) -> Answer:
         """Ask, if the mishaps let it. Raises Away."""
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._ask(method, path, body, deadline_s)
+                return await self._ask(method, path, body, deadline_s, headers)
         except TimeoutError as error:
             raise Away(f"{method} {path}: no answer in {deadline_s:g} s") from error
 
-    async def _ask(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+    async def _ask(self, method: str, path: str, body: bytes | None, deadline_s: float, headers: Headers) -> Answer:
         mishaps, now_s = self._mishaps, asyncio.get_running_loop().time
         if mishaps.offline(now_s()):
             raise Away(f"{method} {path}: offline")
         if now_s() < mishaps.slow_until_s:
             await asyncio.sleep(mishaps.delay_s)
-        answer = await self._link.request(method, path, body, deadline_s)
+        answer = await self._link.request(method, path, body, deadline_s, headers)
         if mishaps.offline(now_s()):
             raise Away(f"{method} {path}: went offline")
         if mishaps.lose_answers:

@@ -82,8 +82,9 @@ class TillMachine:
     def start_payment(self) -> int:
         """Close the lines; return what is due."""
         basket = self._open_basket()
+        currency = self._currency(basket)
         basket.state = "paying"
-        self._say("payment.started", amount_minor=basket.sum_minor, currency=self._currency(basket))
+        self._say("payment.started", amount_minor=basket.sum_minor, currency=currency)
         return basket.sum_minor
 
     def fail_payment(self, reason: str) -> None:

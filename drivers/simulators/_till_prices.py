@@ -148,12 +148,12 @@ async def read_feed(cache: PriceCache, link: Link) -> None:
     """Read the feed into a cache up to its end, however many answers it takes. Raises Away, BadAnswer."""
     for _ in range(PAGES):
         since = cache.version
-        answer = _good(await link.request("GET", wire.feed_path(since), None, FEED_S))
-        feed = wire.read_feed(answer.body)
-        if feed.version < since:
+        answer = await link.request("GET", wire.feed_path(since), None, FEED_S)
+        if answer.status == 409 and since:
             cache.clear()  # the gateway was put back to an older state: begin anew
-        else:
-            cache.apply(feed.changes, feed.version)
+            continue
+        feed = wire.read_feed(_good(answer).body)
+        cache.apply(feed.changes, feed.version)
         if feed.version == since:
             return
     raise wire.BadAnswer(f"the feed has no end: version {cache.version}")

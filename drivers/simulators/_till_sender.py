@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from drivers.simulators import _till_wire as wire
+from drivers.simulators._till_clock import TillClock, rfc3339
 from drivers.simulators._till_link import Away, Link, Mishaps
 from drivers.simulators._till_log import Event, EventLog
 
@@ -27,9 +28,11 @@ class Unwelcome(ValueError):
 class Sender:
     """Sends what waits in a log. A failure costs time, never an event."""
 
-    def __init__(self, terminal: str, log: EventLog, link: Link, mishaps: Mishaps, rng: Random, die: Die) -> None:
+    def __init__(
+        self, terminal: str, log: EventLog, link: Link, mishaps: Mishaps, clock: TillClock, rng: Random, die: Die
+    ) -> None:
         self._terminal, self._log, self._link, self._mishaps, self._rng = terminal, log, link, mishaps, rng
-        self._die = die
+        self._clock, self._die = clock, die
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._retry_s = RETRY_S[0]
@@ -104,7 +107,8 @@ class Sender:
     async def _post(self, events: Sequence[Event]) -> bool:
         """Send some events; what the gateway cannot read as a whole is halved until the bad one stands alone."""
         self._log.post(events)
-        answer = await self._link.request("POST", wire.events_path(self._terminal), wire.events_body(events), POST_S)
+        path, sent_at = wire.events_path(self._terminal), {"Sent-At": rfc3339(self._clock.wall())}
+        answer = await self._link.request("POST", path, wire.events_body(events), POST_S, sent_at)
         if self._mishaps.die_at_send_s is not None:
             down_s, self._mishaps.die_at_send_s = self._mishaps.die_at_send_s, None
             self._die(down_s)

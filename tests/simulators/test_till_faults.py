@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -125,6 +126,21 @@ def test_a_feed_that_was_cut_short_does_not_count() -> None:
     assert fleet.ledger.lines[0].from_cache
 
 
+def test_a_gateway_that_was_put_back_gives_its_prices_anew() -> None:
+    gateway = Gateway()
+    for price in (1000, 1100, 1200):
+        gateway.charge(MILK, price)
+
+    async def act(_fleet: TillFleet) -> None:
+        await asyncio.sleep(50.0)
+        gateway.version, gateway.changes = 0, {}
+        gateway.charge(MILK, 777)
+
+    fleet = play(gateway, [Shopper(MILK_ONLY.steps, 1.0, before_s=400.0)], mode="cache", act=act)
+    assert [(line.scanned_minor, line.from_cache) for line in fleet.ledger.lines] == [(777, True)]
+    assert fleet.tills["sco-1"].prices.cache.on_sale() == [MILK]
+
+
 # the till itself
 
 
@@ -149,7 +165,10 @@ def test_shuffled_events_arrive_out_of_order_and_all_of_them() -> None:
 
 def test_a_wrong_clock_shows_in_events_and_never_in_the_truth_or_the_lease() -> None:
     script = [{"at_s": 0.0, "fault": "skew", "by_s": -7200.0}, {"at_s": 100.0, "fault": "skew", "by_s": 86_400.0}]
-    right, wrong = (play(Gateway(), baskets(5), some, mode="cache") for some in ([], script))
+    gateway = Gateway()
+    right = play(Gateway(), baskets(5), mode="cache")
+    wrong = play(gateway, baskets(5), script, mode="cache")
+    assert gateway.sent_at[-1] - log(wrong).events[-1].at < timedelta(seconds=1)
     skews = {(event.at - event.true_at).total_seconds() for event in log(wrong).events}
     assert skews == {-7200.0, 86_400.0}
     assert [line.paid_at for line in wrong.ledger.lines] == [line.paid_at for line in right.ledger.lines]
@@ -200,12 +219,12 @@ class Moody:
         self.inner, self.answer, self.until_s = DirectLink(gateway), answer, until_s
         self.asked: list[float] = []
 
-    async def request(self, method, path, body, deadline_s) -> Answer:
+    async def request(self, method, path, body, deadline_s, headers) -> Answer:
         now_s = asyncio.get_running_loop().time()
         if now_s < self.until_s:
             self.asked.append(now_s)
             return self.answer
-        return await self.inner.request(method, path, body, deadline_s)
+        return await self.inner.request(method, path, body, deadline_s, headers)
 
     async def listen(self, path, _hear) -> None:
         raise Away(path)

@@ -8,9 +8,10 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from drivers.simulators._till_link import Answer, Away
+from drivers.simulators._till_link import Answer, Away, Headers
 from drivers.simulators._till_log import Event
 from gateway.messages import EventIn
 from gateway.messages.tills import EVENT_DATA, Lease, PriceChange
@@ -35,6 +36,7 @@ class Gateway:
     log: list[tuple[str, str]] = field(default_factory=list)
     hearers: list[Callable[[str], None]] = field(default_factory=list)
     refuse_types: set[str] = field(default_factory=set)
+    sent_at: list[datetime] = field(default_factory=list)
     _acks: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,6 +99,8 @@ class Gateway:
         return Answer(404 if "error" in told else 200, json.dumps(told).encode())
 
     def _feed(self, since: int) -> Answer:
+        if since > self.version:
+            return Answer(409, b'{"type":"urn:aisled:problem:version-ahead"}')
         newer = sorted((one for one in self.changes.values() if one.version > since), key=lambda one: one.version)
         lines = [one.model_dump_json() for one in newer] + [json.dumps({"version": self.version})]
         return Answer(200, "\n".join(lines).encode() + b"\n")
@@ -151,8 +155,10 @@ class DirectLink:
     loss: float = 0.0
     rng: random.Random = field(default_factory=lambda: random.Random(1))
 
-    async def request(self, method: str, path: str, body: bytes | None, deadline_s: float) -> Answer:
+    async def request(self, method: str, path: str, body: bytes | None, deadline_s: float, headers: Headers) -> Answer:
         del deadline_s  # the mishaps in front count it
+        if path.endswith("/events"):
+            self.gateway.sent_at.append(datetime.fromisoformat(headers["Sent-At"]))
         await self._leg(path)
         answer = self.gateway.handle(method, path, body)
         await self._leg(path)
