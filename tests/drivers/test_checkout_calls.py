@@ -1,0 +1,227 @@
+"""Every call of the tills' interface over a real socket: what it answers, and how it says no."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import GatewayError, StoreError
+from tests.drivers.checkout_shop import MILK, NOW, OTHER, TILL, Shop, event, item, open_shop, until
+
+EVENTS = f"/v1/sco/{TILL}/events"
+
+
+@pytest.fixture
+async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+    async with open_shop(tmp_path) as shop:
+        yield shop
+
+
+async def test_one_event_is_kept_and_acknowledged(shop: Shop) -> None:
+    answer = await shop.ask("POST", EVENTS, item(1))
+    assert answer.status == 200
+    accepted = {"event_id": "e-1", "seq": 1, "result": "accepted", "reason": None}
+    assert answer.json == {"results": [accepted], "ack_seq": 1}
+    assert shop.tills.kept[TILL][1].data["gtin"] == MILK
+
+
+async def test_a_repeat_is_a_duplicate_and_a_reused_number_a_conflict(shop: Shop) -> None:
+    await shop.ask("POST", EVENTS, item(1))
+    again = await shop.ask("POST", EVENTS, item(1))
+    assert (again.status, again.json["results"][0]["result"]) == (200, "duplicate")
+    other = await shop.ask("POST", EVENTS, item(1, quantity=2))
+    assert other.status == 409
+    assert other.json["results"][0]["result"] == "conflict"
+    batch = await shop.ask("POST", EVENTS, [item(1, quantity=2), item(2)])
+    assert [one["result"] for one in batch.json["results"]] == ["conflict", "accepted"]
+
+
+async def test_a_bad_event_in_an_array_does_not_hold_up_the_others(shop: Shop) -> None:
+    bad = [event(2, "item.added", data={"line": 0}), event(3, at="yesterday"), 7, event(4, colour="red")]
+    answer = await shop.ask("POST", EVENTS, [item(1), *bad, event(5)])
+    assert answer.status == 200
+    results = answer.json["results"]
+    assert [one["result"] for one in results] == ["accepted", *["rejected"] * 4, "accepted"]
+    assert [one["seq"] for one in results] == [1, 2, 3, None, 4, 5]
+    assert "data.line" in results[1]["reason"]
+    assert results[2]["reason"].startswith("at: ")
+    assert "colour" in results[4]["reason"]
+    assert sorted(shop.tills.kept[TILL]) == [1, 5]
+
+
+async def test_an_unknown_type_is_kept_unread(shop: Shop) -> None:
+    answer = await shop.ask("POST", EVENTS, event(1, "loyalty.shown", data={"deep": [1, {"x": None}]}))
+    assert answer.status == 200
+    assert shop.tills.kept[TILL][1].data == {"deep": [1, {"x": None}]}
+
+
+async def test_the_till_says_its_time(shop: Shop) -> None:
+    await shop.ask("POST", EVENTS, event(1), headers={"Sent-At": "2026-11-23T17:00:09+08:00"})
+    assert [at.isoformat() for at in shop.tills.sent_at if at] == ["2026-11-23T17:00:09+08:00"]
+    wrong = await shop.ask("POST", EVENTS, event(2), headers={"Sent-At": "noon"})
+    assert wrong.status == 422
+
+
+async def test_where_to_resume(shop: Shop) -> None:
+    await shop.ask("POST", EVENTS, [event(1), event(2), event(4)])
+    assert (await shop.ask("GET", f"/v1/sco/{TILL}/ack")).json == {"ack_seq": 2}
+
+
+async def test_a_price_and_its_etag(shop: Shop) -> None:
+    first = await shop.ask("GET", f"/v1/price/{MILK}")
+    assert (first.status, first.json["price_minor"], first.json["price_version"]) == (200, 1290, 1)
+    shop.tills.age_s = 9
+    tag = {"If-None-Match": first.headers["ETag"]}
+    assert (await shop.ask("GET", f"/v1/price/{MILK}", headers=tag)).status == 304
+    shop.tills.charge(MILK, 1190)
+    again = await shop.ask("GET", f"/v1/price/{MILK}", headers=tag)
+    assert (again.status, again.json["price_minor"], again.headers["ETag"] == first.headers["ETag"]) == (
+        200,
+        1190,
+        False,
+    )
+
+
+async def test_a_code_may_hold_a_slash(shop: Shop) -> None:
+    answer = await shop.ask("GET", "/v1/price/https%3A%2F%2Fid.example%2F01%2F06901234567892")
+    assert answer.status == 422
+    assert "id.example/01" in answer.json["detail"]
+
+
+async def test_prices_of_several_codes_come_in_order(shop: Shop) -> None:
+    answer = await shop.ask("POST", "/v1/price/batch", {"codes": [MILK, "4006381333931", "?"]})
+    found = answer.json["prices"]
+    assert [one.get("price_minor") for one in found] == [1290, None, None]
+    assert [one.get("status") for one in found] == [None, 404, 422]
+
+
+async def test_the_feed_ends_with_the_version_that_it_leads_to(shop: Shop) -> None:
+    for number in range(1200):
+        shop.tills.charge(f"{number:014d}", number)
+    answer = await shop.ask("GET", "/v1/prices?since=1")
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert len(lines) == 1201
+    assert [one["version"] for one in lines[:-1]] == list(range(2, 1202))
+    assert lines[-1] == {"version": 1201}
+    assert (await shop.ask("GET", "/v1/prices?since=9999")).body == b'{"version":1201}\n'  # put back: begin again
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_a_lease(shop: Shop, method: str) -> None:
+    answer = await shop.ask(method, f"/v1/sco/{TILL}/lease", {"version": 1})
+    assert answer.json == {"version": 1, "lease_s": 900}
+    assert shop.tills.leases == [(TILL, 1)]
+
+
+async def test_a_bagging_check_fails_open(shop: Shop) -> None:
+    path, asked = f"/v1/sco/{TILL}/verify", {"basket_id": "b-1"}
+    assert (await shop.ask("POST", path, asked)).json["verdict"] == "match"
+    shop.tills.trouble = StoreError("the disk is full")
+    answer = await shop.ask("POST", path, asked)
+    assert (answer.status, answer.json["verdict"], answer.json["reason"]) == (200, "unknown", "the disk is full")
+
+
+async def test_health_needs_no_token_and_says_nothing(shop: Shop) -> None:
+    answer = await shop.ask("GET", "/v1/health", terminal=None)
+    assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
+
+
+async def test_what_the_store_refuses_is_to_be_sent_again(shop: Shop) -> None:
+    shop.tills.trouble = StoreError("the disk is full")
+    answer = await shop.ask("POST", EVENTS, event(1))
+    assert (answer.status, answer.json["detail"], answer.headers["Retry-After"]) == (503, "the disk is full", "5")
+    shop.tills.trouble = GatewayError("not yet")
+    assert (await shop.ask("GET", f"/v1/price/{MILK}")).status == 503
+
+
+REFUSED = [
+    ("GET", "/", None, {}, 404, "no-such-path"),
+    ("GET", "/v1/price/", None, {}, 404, "no-such-path"),
+    ("GET", EVENTS, None, {}, 405, "wrong-method"),
+    ("OPTIONS", EVENTS, None, {}, 405, "wrong-method"),
+    ("POST", EVENTS, b"{", {}, 400, "no-json"),
+    ("POST", EVENTS, b"[1,", {}, 400, "no-json"),
+    ("POST", EVENTS, b"", {}, 400, "no-json"),
+    ("POST", EVENTS, b'"text"', {}, 422, "wrong-body"),
+    ("POST", EVENTS, b"\xff\xfe", {}, 400, "no-json"),
+    ("POST", EVENTS, event(0), {}, 422, "wrong-body"),
+    ("POST", EVENTS, event(1, at="2026-11-23T09:00:00"), {}, 422, "wrong-body"),
+    ("POST", EVENTS, event(1, at="0001-01-01T00:00:00+14:00"), {}, 422, "wrong-body"),
+    ("POST", EVENTS, event(1, "item.voided"), {}, 422, "wrong-body"),
+    (
+        "POST",
+        EVENTS,
+        b'{"event_id":"e","seq":1,"type":"x","at":"2026-11-23T09:00:00Z","data":{"a":NaN}}',
+        {},
+        422,
+        "wrong-body",
+    ),
+    ("POST", EVENTS, [event(n) for n in range(1, 502)], {}, 413, "too-many-events"),
+    ("POST", EVENTS, b" " * (1 << 20) + b"{}", {}, 413, "too-large"),
+    ("POST", EVENTS, event(1), {"Content-Type": "text/plain"}, 415, "wrong-content-type"),
+    ("POST", EVENTS, event(1), {"Content-Encoding": "gzip"}, 415, "compressed"),
+    ("POST", "/v1/price/batch", {"codes": "all"}, {}, 422, "wrong-body"),
+    ("POST", "/v1/price/batch", {"codes": [""]}, {}, 422, "wrong-body"),
+    ("GET", "/v1/price/12345670", None, {}, 404, "not-for-sale"),
+    ("GET", "/v1/price/abc", None, {}, 422, "refused"),
+    ("GET", "/v1/prices?since=-1", None, {}, 422, "wrong-query"),
+    ("GET", "/v1/prices?since=soon", None, {}, 422, "wrong-query"),
+    ("PUT", f"/v1/sco/{TILL}/lease", {"version": "1"}, {}, 422, "wrong-body"),
+    ("POST", f"/v1/sco/{TILL}/verify", {"basket_id": "a b"}, {}, 422, "wrong-body"),
+    ("GET", f"/v1/sco/{OTHER}/ack", None, {}, 403, "other-terminal"),
+    ("GET", "/v1/sco/Till%201/ack", None, {}, 404, "no-such-terminal"),
+    (
+        "GET",
+        f"/v1/sco/{TILL}/ack",
+        None,
+        {"Origin": "http://evil.example", "Authorization": ""},
+        401,
+        "no-bearer-token",
+    ),
+    ("POST", "/api/v1/resource/device-pos-rest/basket-open", {}, {}, 404, "no-such-path"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "said", "headers", "status", "kind"), REFUSED)
+async def test_every_refusal_is_a_problem_with_a_reason(shop: Shop, method, path, said, headers, status, kind) -> None:
+    answer = await shop.ask(method, path, said, headers=headers)
+    assert answer.status == status, answer.body
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json
+    assert problem["type"] == f"urn:aisled:problem:{kind}"
+    assert problem["status"] == status
+    assert problem["instance"] == path.split("?")[0]
+    assert problem["detail"]
+    assert not shop.tills.kept
+
+
+async def test_a_wrong_body_names_the_place(shop: Shop) -> None:
+    answer = await shop.ask("POST", EVENTS, item(1, quantity=0))
+    assert [one["at"] for one in answer.json["errors"]] == ["data.quantity"]
+    assert "data.quantity" in answer.json["detail"]
+
+
+async def test_a_wrong_method_says_which_are_right(shop: Shop) -> None:
+    answer = await shop.ask("GET", f"/v1/sco/{TILL}/lease")
+    assert answer.headers["Allow"] == "POST, PUT"
+
+
+async def test_a_client_that_waits_to_be_asked_for_its_body(shop: Shop) -> None:
+    answer = await shop.ask("POST", EVENTS, event(1), expect100=True)
+    assert answer.status == 200
+
+
+async def test_a_stop_finishes_what_is_in_hand(shop: Shop) -> None:
+    shop.tills.hold = asyncio.Event()
+    asking = asyncio.ensure_future(shop.ask("POST", EVENTS, event(1)))
+    await until(lambda: shop.tills.takes)
+    shop.running.cancel()
+    await until(lambda: shop.driver.port is None)
+    shop.tills.hold.set()
+    assert (await asking).status == 200
+
+
+async def test_times_are_those_of_this_century_only(shop: Shop) -> None:
+    assert (await shop.ask("POST", EVENTS, event(1, at=NOW.replace(year=2101).isoformat()))).status == 422
