@@ -10,36 +10,49 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+import sqlite3
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
-from gateway import __version__, logs
+from gateway import __version__, logs, notes
 from gateway import messages as m
 from gateway.archivist import Archivist
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.core import Core
-from gateway.driver import Driver, Labels, Services
+from gateway.driver import Driver, Labels, Services, ShopFacts
 from gateway.driver_index import load_driver
 from gateway.errors import ConfigError, GatewayError
 from gateway.health import HealthBoard
+from gateway.prices.answers import PriceAnswers, Upstream
+from gateway.prices.board import PriceBoard
 from gateway.prices.face_money import style_for
 from gateway.prices.labels import LabelSync
 from gateway.prices.pricing import Policy, Pricing
 from gateway.prices.salvaged import alarm, doubted, doubts
 from gateway.prices.studio import Studio
 from gateway.requests import Requests
+from gateway.rules.sales import Policy as SalesPolicy
+from gateway.rules.sales import Sales
+from gateway.sale_notes import KeptSales
 from gateway.sdnotify import Notifier
+from gateway.shop_tls import ShopTls
 from gateway.store.apply_prices import PriceTables, load
+from gateway.store.apply_sales import SaleTables
+from gateway.store.apply_sales import load as load_sales
 from gateway.store.journal import Journal
 from gateway.store.quota import MIB, Quota
 from gateway.store.store import Store
 from gateway.supervisor import Supervisor
 from gateway.ticker import Ticker
+from gateway.till_desk import TillDesk
+from gateway.till_evidence import Evidence
+from gateway.till_leases import TillLeases
 from gateway.uplink.mqtt import Uplink
 from gateway.uplink.topics import Topics
 from gateway.vitals import Backlog, Vitals
 
+BEFORE_THE_CORE = ("devices", "labels", "leases", "ticker", "vitals", "clock", "journal", "health")
 STOP_STEP_S = 0.5  # each of the short steps of the stop; the whole stays below 5 s
 DEVICES_STOP_S = 2.3
 GOODBYE_S = 1.1  # the line to head office says that we leave
@@ -87,7 +100,7 @@ class App:
             store_id=config.store.id,
             gateway_id=config.gateway.id,
             clock=self.clock,
-            projections=(Journal(), PriceTables()),
+            projections=(Journal(), PriceTables(), SaleTables()),
             quota=Quota(config.quota.business_mib * MIB, config.quota.telemetry_mib * MIB),
             on_trouble=self._on_trouble,
         )
@@ -106,13 +119,11 @@ class App:
     async def _build(self, doubt: str | None) -> list[m.Command]:
         """Build everything from the store; return what must be kept because its rows are in doubt."""
         config = self._config
-        kept = await self.store.write(lambda connection: load(connection, self.clock.now()))  # may take its time
+        kept, sold = await self.store.write(self._load)  # may take its time
         if doubt is not None:
             caching = any(device.driver == "checkout_http" for device in config.devices)
             kept = doubted(kept, self.clock.now(), caching=caching)
         self.board = HealthBoard(self.clock)
-        self.drivers = self._drivers()
-        labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
         policy = Policy(
             currency=config.store.currency,
             timezone=config.store.zone,
@@ -122,8 +133,13 @@ class App:
         )
         style = style_for(config.store.currency, config.store.languages, config.prices.link_base)
         self.pricing = Pricing(policy, kept, self._wake)
+        self.sales = Sales(SalesPolicy(), sold)
+        self.desk = self._desk(kept)
+        self.drivers = self._drivers()
+        labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
         self.labels = LabelSync(self.pricing, self._submit, labels, Studio(style), self.clock)
-        self.core = Core(self.store, (self.pricing, self.labels), rebuild=self._rebuild)
+        rules = (self.pricing, self.sales, self.labels)
+        self.core = Core(self.store, rules, rebuild=self._rebuild, committed=self._committed)
         self.ticker = Ticker(self.pricing, self.core.submit, self.clock)
         self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
         requests = Requests(self.core.submit, self.labels, labels, self.supervisor.resume, self.clock.confirm)
@@ -142,10 +158,31 @@ class App:
             )
         return [] if doubt is None else doubts(kept, self.clock.now())
 
+    def _desk(self, kept: notes.Kept) -> TillDesk:
+        config, clock = self._config, self.clock
+        self.prices = PriceBoard(kept, clock.now())
+        self.leases = TillLeases(
+            self._ask, clock, lambda: self.prices.version, kept.leases, lease_s=config.tills.lease_min * 60
+        )
+        answers = PriceAnswers(self.pricing, self.prices, config.code_table(), self.sales.expect, self._upstream)
+        evidence = Evidence(self.prices, self.store.read)
+        return TillDesk(answers, self.sales, self._ask, evidence, self.leases, clock)
+
+    def _upstream(self) -> Upstream:
+        """Return when head office was last heard. A shop that runs alone has nothing newer to wait for."""
+        status = self.board.of("hq")
+        if self._config.hq is None or (status is not None and status.state == "online"):
+            return Upstream(age_s=0, stale=False)
+        if status is None:
+            return Upstream(age_s=None, stale=True)
+        age_s = int((self.clock.now() - status.since).total_seconds())
+        return Upstream(age_s=age_s, stale=age_s >= self._config.tills.stale_after_min * 60)
+
     def _start_tasks(self) -> None:
         self._spawn("health", self.board.run, self.core.emit)
         self._spawn("devices", self.supervisor.run)
         self._spawn("labels", self.labels.run)
+        self._spawn("leases", self.leases.run)
         self._spawn("ticker", self.ticker.run)
         self._spawn("vitals", self.vitals.run, self.core.emit)
         self._spawn("clock", self.clock.run)
@@ -159,7 +196,9 @@ class App:
         """Stop in order: devices, orders, what is in hand, the file."""
         self.notifier.stopping()
         log.info("gateway stops", extra={"reason": reason})
-        await self._end("devices", "labels", "ticker", "vitals", "clock", "journal", "health", within_s=DEVICES_STOP_S)
+        await self._end(
+            "devices", "labels", "leases", "ticker", "vitals", "clock", "journal", "health", within_s=DEVICES_STOP_S
+        )
         stopped = m.GatewayStopped(at=self.clock.now(), source=m.GATEWAY, reason=reason)
         with contextlib.suppress(TimeoutError, GatewayError):
             async with asyncio.timeout(STOP_STEP_S):
@@ -177,9 +216,19 @@ class App:
 
     def _drivers(self) -> dict[str, Driver]:
         built: dict[str, Driver] = {}
+        store = self._config.store
+        shop = ShopFacts(store.zone, store.currency, style_for(store.currency).minor_digits)
+        tls = ShopTls(self._config.gateway.data_dir, store.id, self.clock)
         for device in self._config.devices:
             if device.enabled:
-                services = Services(clock=self.clock, report=self.board.reporter(device.id))
+                services = Services(
+                    clock=self.clock,
+                    report=self.board.reporter(device.id),
+                    tills=self.desk,
+                    certificates=tls,
+                    data_dir=self._config.gateway.data_dir,
+                    shop=shop,
+                )
                 built[device.id] = load_driver(device.driver).Driver(device, services)
         return built
 
@@ -190,8 +239,21 @@ class App:
     async def _submit(self, *commands: m.Command | m.Fact) -> list[m.Fact]:
         return await self.core.submit(*commands)
 
+    async def _ask(self, *commands: m.Command) -> list[m.Message]:
+        return await self.core.ask(*commands)
+
+    def _committed(self, messages: Sequence[m.Message]) -> None:
+        self.prices.committed(messages)
+        self.desk.committed(messages)
+
+    def _load(self, connection: sqlite3.Connection) -> tuple[notes.Kept, KeptSales]:
+        return load(connection, self.clock.now()), load_sales(connection)
+
     async def _rebuild(self) -> None:
-        self.pricing.load(await self.store.write(lambda connection: load(connection, self.pricing.schedule.now)))
+        kept, sold = await self.store.write(self._load)
+        kept.now = self.pricing.schedule.now  # what has begun does not go back
+        self.pricing.load(kept)
+        self.sales.load(sold)
         self._wake()
 
     async def _backlog(self) -> Backlog:

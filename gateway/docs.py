@@ -31,6 +31,8 @@ EXAMPLES = {
     ("sensor_mqtt", "id"): "sensors",
     ("label_oepl", "url"): "http://10.20.0.11",
     ("label_oepl", "lock"): 1,
+    ("checkout_http", "id"): "tills",
+    ("checkout_poslog", "id"): "poslog",
 }
 GIVEN = {(CodeTemplate, "field")}  # what the example of another field needs beside it
 HEAD = """\

@@ -9,7 +9,7 @@ import hashlib
 import ssl
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -116,6 +116,15 @@ class Certificates(Protocol):
 
 
 @dataclass(frozen=True)
+class ShopFacts:
+    """What a driver may have to know of the shop: its time zone, its currency and that one's decimals."""
+
+    zone: tzinfo
+    currency: str
+    minor_digits: int
+
+
+@dataclass(frozen=True)
 class Services:
     """What the gateway offers to one driver. A test hands over just what the driver under test uses.
 
@@ -127,6 +136,7 @@ class Services:
     tills: Tills | None = None
     certificates: Certificates | None = None
     data_dir: Path = Path()
+    shop: ShopFacts | None = None
 
 
 class Driver(Protocol):
