@@ -1,7 +1,8 @@
 """The bag against the basket: tables of what happens at a checkout, and what must hold for every basket.
 
-Time of one call (CPython 3.11, one busy core): 12 lines by 12 deltas p50 0.6 ms, p99 0.8 ms; with six of them put down
-together p99 3.3 ms; twelve strangers or twelve equal weights with strangers among them p99 6 to 8.5 ms.
+Time of one call (CPython 3.11, CPU time, 400 seeded baskets each): 12 lines by 12 deltas p50 0.6 ms, p99 0.9 ms; with six
+of them put down in pairs p99 3.9 ms; twelve strangers p99 5 to 6 ms; alike, together and with strangers p99 8.5 ms;
+the worst found, 12 new products of three units each against strangers, p99 11 to 14 ms.
 """
 
 import random
@@ -114,7 +115,8 @@ def test_an_item_is_missed_only_at_the_end_and_only_when_the_scale_would_notice(
     end = verify(lines, deltas(), SCALE, closing=True)
     assert (end.result, end.error_mg) == ("under", -400_000)
     assert verify(lines, deltas(401), SCALE, closing=True).result == "unknown"
-    assert verify(lines[:2], deltas(401), SCALE, closing=True).result == "match"
+    light = verify(lines[:2], deltas(392), SCALE, closing=True)
+    assert (light.result, [one.line for one in light.next_expected]) == ("match", ["gum"])
 
 
 def test_at_the_end_a_light_one_is_sought_under_a_heavier_one():

@@ -58,6 +58,20 @@ def test_a_fault_stays_until_the_bias_is_gone():
     assert not any(feed_all(fault, [2000] * 8, first=60)), "and it does not come back for less"
 
 
+def test_a_bias_too_small_to_matter_clears_a_fault():
+    fault = ScaleFault()
+    assert feed_all(fault, [4000] * 8)[-1]
+    assert feed_all(fault, [700] * 8, first=20)[-1] is None
+
+
+def test_the_newest_products_count():
+    fault = ScaleFault()
+    feed_all(fault, [-100, *[5000] * 7])
+    fault.feed("sco-1", gtin(0), -100, FLOOR_MG)
+    assert not any(feed_all(fault, [5000] * 7, first=20)), "the one without bias came later than seven others"
+    assert fault.feed("sco-1", gtin(30), 5000, FLOOR_MG)
+
+
 def test_it_may_turn_to_the_other_side():
     fault = ScaleFault()
     feed_all(fault, [4000] * 8)

@@ -63,6 +63,14 @@ def test_outliers_move_nothing():
     assert dirty == clean
 
 
+def test_a_tail_without_a_gap_does_not_widen_the_sd():
+    good = normal(91_000, 40)
+    tail = [max(good) + 4_900 * step for step in (1, 2, 3, 4)]
+    clean, dirty = shop(good).expect(JUICE), shop([*good, *tail]).expect(JUICE)
+    assert dirty.n <= 42
+    assert dirty.sd_mg < 1.6 * clean.sd_mg
+
+
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45])
 def test_two_for_one_neither_drags_the_median_nor_becomes_a_package(share):
     bad = round(64 * share)
