@@ -1,6 +1,6 @@
 """The bag against the basket: tables of what happens at a checkout, and what must hold for every basket.
 
-Time of one call (CPython 3.11, CPU time, 400 seeded baskets each): 12 lines by 12 deltas p50 0.6 ms, p99 0.9 ms; with six
+Time of one call (CPython 3.11, CPU time of 400 baskets each): 12 lines by 12 deltas p50 0.6 ms, p99 0.9 ms; with six
 of them put down in pairs p99 3.9 ms; twelve strangers p99 5 to 6 ms; alike, together and with strangers p99 8.5 ms;
 the worst found, 12 new products of three units each against strangers, p99 11 to 14 ms.
 """
