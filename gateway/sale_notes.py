@@ -90,7 +90,7 @@ class TerminalKept(Command):
     terminal: Terminal
     turn: int
     told: int
-    last_at: datetime
+    last_s: float
     last_received: datetime
     busy: bool
     queue: int | None

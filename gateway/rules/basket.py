@@ -48,6 +48,12 @@ class Sum(NamedTuple):
     amount_minor: int
     discount_minor: int
 
+    def less(self, other: "Sum") -> "Sum":
+        """Return the difference."""
+        if other is NOTHING:
+            return self
+        return Sum(*(mine - its for mine, its in zip(self, other, strict=True)))
+
 
 NOTHING = Sum(0, 0, 0, 0)
 
@@ -231,7 +237,7 @@ class Basket:
         for line in self.lines.values():
             now = line.now()
             if now != line.sold:
-                sold.append(SoldLine(line, Sum(*(new - old for new, old in zip(now, line.sold, strict=True)))))
+                sold.append(SoldLine(line, now.less(line.sold)))
                 line.sold = now
         if self.settled_seq is not None and not sold and not self._tenders:
             return None

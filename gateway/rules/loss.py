@@ -67,11 +67,11 @@ class Watch:
 
     def hear(self, event: TillEvent, body: Wire | None, *, paid: bool, noise_mg: int) -> None:
         """Take an event in. `paid`: the basket was paid before."""
-        if isinstance(body, BagWeight):
-            self._weigh(event, body, noise_mg, paid=paid)
-        elif isinstance(body, ItemAdded):
+        if isinstance(body, ItemAdded):
             self.scans[body.line] = event.at
             self.voids.pop(body.line, None)
+        elif isinstance(body, BagWeight):
+            self._weigh(event, body, noise_mg, paid=paid)
         elif isinstance(body, ItemVoided):
             self.voids[body.line] = event.at
         elif isinstance(body, Region) and len(self.seen) < MOST_SEEN:

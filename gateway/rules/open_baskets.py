@@ -5,7 +5,6 @@ Of a terminal the newest 50 live: a till that was offline sends a day of baskets
 Not here: what an event does to its basket (`basket.py`), facts (`sales.py`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,16 +22,22 @@ class Living:
     """A basket, what its bagging area saw, and its last event."""
 
     basket: Basket
+    name: str
     watch: Watch
-    place: Where
-    last_received: datetime
+    last: TillEvent
     judged: bool = False  # at its payment
     judged_after: bool = False  # at its end
+
+    @property
+    def place(self) -> Where:
+        """Return where its last event stands."""
+        return where(self.last, self.name)
 
 
 @dataclass(slots=True)
 class _Terminal:
     baskets: dict[str, Living] = field(default_factory=dict)  # the most recently used one last
+    newest: Living | None = None  # the most recently used one
     current: str | None = None  # what an event without a basket belongs to
 
 
@@ -42,12 +47,14 @@ class OpenBaskets:
     def __init__(self) -> None:
         self._terminals: dict[str, _Terminal] = {}
 
-    def belongs(self, event: TillEvent, *, late: bool) -> str | None:
-        """Return the basket of an event: its own, else the one that its terminal is at."""
-        if event.basket is not None or late:
-            return event.basket
-        terminal = self._terminals.get(event.terminal)
-        return None if terminal is None else terminal.current
+    def find(self, event: TillEvent, *, late: bool) -> tuple[str | None, Living | None]:
+        """Return the basket of an event: its own, else the one that its terminal is at; and whether it lives."""
+        terminal, name = self._terminals.get(event.terminal), event.basket
+        if terminal is None:
+            return name, None
+        if name is None and not late:
+            name = terminal.current
+        return name, None if name is None else terminal.baskets.get(name)
 
     def living(self, terminal: str, basket: str) -> Living | None:
         """Return a basket that lives."""
@@ -56,16 +63,16 @@ class OpenBaskets:
 
     def begin(self, event: TillEvent, basket: str, bag_mg: int) -> Living:
         """Let a basket live."""
-        one = Living(Basket(), Watch(bag_mg), where(event, basket), event.received_at)
+        one = Living(Basket(), basket, Watch(bag_mg), event)
         self._terminals.setdefault(event.terminal, _Terminal()).baskets[basket] = one
         return one
 
     def touch(self, one: Living, event: TillEvent) -> None:
         """Note that the basket heard an event: it is the one its terminal is at, unless that ended it."""
-        terminal, name = self._terminals[event.terminal], one.place.basket
-        one.place, one.last_received = where(event, name), event.received_at
-        terminal.baskets[name] = terminal.baskets.pop(name)
-        terminal.current = name if one.basket.stage is not Stage.CLOSED else None
+        terminal, one.last = self._terminals[event.terminal], event
+        if terminal.newest is not one:
+            terminal.newest = terminal.baskets[one.name] = terminal.baskets.pop(one.name)
+        terminal.current = one.name if one.basket.stage is not Stage.CLOSED else None
 
     def crowded(self, terminal: str) -> Living | None:
         """Return the basket that must go because too many live at the terminal."""
@@ -78,20 +85,17 @@ class OpenBaskets:
             one
             for terminal in self._terminals.values()
             for one in terminal.baskets.values()
-            if at - one.last_received >= SILENCE
+            if at - one.last.received_at >= SILENCE
         ]
 
     def forget(self, one: Living) -> None:
         """Let go of a basket."""
-        terminal = self._terminals[one.place.terminal]
-        del terminal.baskets[one.place.basket]
-        if terminal.current == one.place.basket:
+        terminal = self._terminals[one.last.terminal]
+        del terminal.baskets[one.name]
+        if terminal.current == one.name:
             terminal.current = None
-
-    def all(self) -> Iterator[Living]:
-        """Yield every living basket."""
-        for terminal in self._terminals.values():
-            yield from terminal.baskets.values()
+        if terminal.newest is one:
+            terminal.newest = None
 
 
 def begins(event: TillEvent) -> bool:

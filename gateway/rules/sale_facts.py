@@ -5,7 +5,6 @@ have a colon in its name and never uses a number again, so ids are unique, and t
 again by a gateway that has lost its memory. Not here: when something is sold (`basket.py`).
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -43,11 +42,9 @@ def where(event: TillEvent, basket: str) -> Where:
     return Where(event.terminal, basket, event.seq, event.event_id, event.source, event.at)
 
 
-def sale(place: Where, basket: Basket, settled: Settled) -> Iterator[SaleLine | SaleBasket]:
-    """Yield a line for each that was sold now, then the basket."""
-    for sold in settled.sold:
-        yield _line(place, sold)
-    yield SaleBasket(
+def sale(place: Where, basket: Basket, settled: Settled) -> tuple[list[SaleLine], SaleBasket]:
+    """Return a line for each that was sold now, and the basket."""
+    return [_line(place, sold) for sold in settled.sold], SaleBasket(
         at=place.at,
         source=place.source,
         id=place.id("basket"),
@@ -123,21 +120,21 @@ def review(place: Where, suggestion: Suggestion, what: str) -> ReviewSuggested:
     )
 
 
-def mismatch(place: Where, event: TillEvent, item: ItemAdded, said: ItemAdded | ItemRepriced) -> PriceMismatch | None:
+def mismatch(event: TillEvent, basket: str, item: ItemAdded, said: ItemAdded | ItemRepriced) -> PriceMismatch | None:
     """Return what is wrong with the price just said, by what the labels showed at that instant."""
     shelf = event.shelf
-    from_cache = item.from_cache if isinstance(said, ItemRepriced) else said.from_cache
-    if item.gtin is None or shelf is None or shelf.gtin != item.gtin:
+    if shelf is None or item.gtin is None or shelf.gtin != item.gtin:
         return None
-    direction = _direction(shelf, said.unit_price_minor, said.price_version if from_cache else None)
+    direction = _direction(shelf, said.unit_price_minor, said.price_version if item.from_cache else None)
     if direction is None:
         return None
+    place = where(event, basket)
     return PriceMismatch(
-        at=event.at,
-        source=event.source,
+        at=place.at,
+        source=place.source,
         id=place.id("price"),
-        cause=event.event_id,
-        terminal=event.terminal,
+        cause=place.event_id,
+        terminal=place.terminal,
         basket=place.basket,
         line=item.line,
         gtin=item.gtin,
@@ -145,7 +142,7 @@ def mismatch(place: Where, event: TillEvent, item: ItemAdded, said: ItemAdded | 
         charged_minor=said.unit_price_minor,
         shown_minor=shelf.lowest_minor,
         price_version=said.price_version,
-        from_cache=from_cache,
+        from_cache=item.from_cache,
         shelf=shelf,
     )
 

@@ -23,8 +23,6 @@ from gateway.messages import (
     Outcome,
     PosTransaction,
     ProductsUpdate,
-    SaleBasket,
-    SaleLine,
     Tick,
     TillEvent,
     Wire,
@@ -54,6 +52,7 @@ from gateway.sale_notes import (
 
 KEEP_EVENTS = timedelta(days=14)
 PRUNE_EVERY = timedelta(hours=1)
+PRICED = (ItemAdded, ItemRepriced)  # what says a price
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ class Sales:
     hears: tuple[type[Message], ...] = (TillEvent, PosTransaction, StockCounted, ProductsUpdate, Tick)
 
     def __init__(self, policy: Policy, kept: KeptSales) -> None:
-        self._policy = policy
+        self._policy, self._noise_mg = policy, policy.scale.noise_mg
         self.load(kept)
 
     def load(self, kept: KeptSales) -> None:
@@ -126,8 +125,8 @@ class Sales:
         except ValidationError as error:
             outcome = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=_first(error))
             return [_answer(event, outcome)]
-        outcome, ready, notes = self._log.take(event)
-        out, kept, ack = list(notes), outcome.result != "accepted", self._log.ack_seq(event.terminal)
+        outcome, ready, notes, ack = self._log.take(event)
+        out, kept = list(notes), outcome.result != "accepted"
         for one in ready:
             mine = one.event is event
             out += self._apply(one, body if mine else _read(one.event), ack)
@@ -138,9 +137,9 @@ class Sales:
         return out
 
     def _apply(self, ready: Ready, body: Wire | None, ack: int) -> list[Message]:
-        event, out = ready.event, list[Message]()
-        name = self._baskets.belongs(event, late=ready.late)
-        one = None if name is None else self._baskets.living(event.terminal, name)
+        event = ready.event
+        out: list[Message] = []
+        name, one = self._baskets.find(event, late=ready.late)
         if one is None and name is not None and begins(event):
             bag_mg = self._terminals.bag_mg(event.terminal)
             one = self._baskets.begin(event, name, bag_mg)
@@ -155,10 +154,10 @@ class Sales:
 
     def _within(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> list[Message]:
         settled = self._hear(one, event, body, late=late)
-        out = list[Message]()
-        if isinstance(body, ItemAdded | ItemRepriced):
+        out: list[Message] = []
+        if isinstance(body, PRICED):
             line = one.basket.lines.get(body.line)
-            wrong = None if line is None else mismatch(one.place, event, line.item, body)
+            wrong = None if line is None else mismatch(event, one.name, line.item, body)
             if wrong is not None:
                 out.append(wrong)
         if settled is not None:
@@ -170,27 +169,28 @@ class Sales:
     def _hear(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> Settled | None:
         if not late:
             paid = one.basket.settled_seq is not None
-            one.watch.hear(event, body, paid=paid, noise_mg=self._policy.scale.noise_mg)
+            one.watch.hear(event, body, paid=paid, noise_mg=self._noise_mg)
         settled = one.basket.hear(event, body, late=late)
         self._baskets.touch(one, event)
         return settled
 
     def _settled(self, one: Living, settled: Settled) -> list[Message]:
-        *lines, basket = sale(one.place, one.basket, settled)
-        stock = self._stock.sold(_sale_lines(lines), one.place.at, one.place.id("stock"))
+        place = one.place
+        lines, basket = sale(place, one.basket, settled)
+        stock = self._stock.sold(lines, place.at, place.id("stock"))
         return [*lines, basket, *stock, *self._judged(one, settled)]
 
     def _judged(self, one: Living, settled: Settled) -> list[Message]:
         """Look at a basket that was settled; of one that is right, learn what its items weigh."""
         signs = [] if settled.problem is None else [loss.sums_differ(settled.problem, self._policy.loss)]
-        learnt = list[Message]()
+        learnt: list[Message] = []
         if settled.outcome == "paid" and not one.judged:
-            one.judged, at, deltas = True, one.place.at, one.watch.deltas
+            one.judged, at, deltas = True, one.last.at, one.watch.deltas
             weighed = self._bag.weigh(one.basket, deltas, closing=True)
             signs += loss.judge(one.basket, one.watch, weighed, self._policy.loss)
             if weighed is not None:
                 learnt += self._bag.learn(one.basket, weighed, deltas, at)
-                learnt += self._bag.watch_scale(one.place.terminal, one.basket, weighed, at)
+                learnt += self._bag.watch_scale(one.last.terminal, one.basket, weighed, at)
         return [*self._review(one, signs), *learnt]
 
     def _after_payment(self, one: Living) -> list[Message]:
@@ -209,8 +209,7 @@ class Sales:
         settled = one.basket.abandon()
         out = self._after_payment(one) if settled is None else self._settled(one, settled)
         self._baskets.forget(one)
-        place = one.place
-        return [*out, BasketOver(at=at, source=GATEWAY, terminal=place.terminal, basket=place.basket)]
+        return [*out, BasketOver(at=at, source=GATEWAY, terminal=one.last.terminal, basket=one.name)]
 
     def _tick(self, at: datetime) -> list[Message]:
         ready, out = self._log.tick(at)
@@ -283,7 +282,3 @@ def _kept(ready: Ready, basket: str | None, ack: int) -> TillEventKept | TillEve
     return TillEventApplied(
         at=at, source=source, terminal=event.terminal, seq=event.seq, turn=turn, basket=basket, ack=ack
     )
-
-
-def _sale_lines(facts: Sequence[SaleLine | SaleBasket]) -> list[SaleLine]:
-    return [fact for fact in facts if isinstance(fact, SaleLine)]

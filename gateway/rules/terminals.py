@@ -14,7 +14,7 @@ from gateway.messages import BagWeight, Message, TerminalMinute, TerminalStatus,
 from gateway.sale_notes import MinuteKept, TerminalKept
 
 REST = timedelta(minutes=2)  # after its last event an idle terminal's minute is over
-SILENCE = timedelta(minutes=30)  # nobody thinks that long: the shopper has left
+SILENCE_S = 1800.0  # nobody thinks that long: the shopper has left
 AHEAD = timedelta(hours=1)  # a terminal whose clock is further ahead is not measured
 MINUTES = 5_000  # waiting to be told, of one terminal: three days that come at once; older ones are lost
 
@@ -34,7 +34,7 @@ class _Terminal:
     """One terminal. `told` is the last minute that was told; `bag_mg` lies in its bagging area."""
 
     source: str
-    last_at: datetime
+    last_s: float  # when it said something last, by its own clock, from 1970
     last_received: datetime
     turn: int = 0
     told: int = 0
@@ -64,7 +64,7 @@ class Terminals:
         """Take an event in, in its turn."""
         one = self._terminals.get(event.terminal)
         if one is None:
-            one = _Terminal(event.source, event.at, event.received_at)
+            one = _Terminal(event.source, min(event.at, event.received_at).timestamp(), event.received_at)
             self._terminals[event.terminal] = one
         one.turn = turn
         if not late:
@@ -87,25 +87,34 @@ def _hear(one: _Terminal, event: TillEvent, body: Wire | None) -> None:
     one.source, one.last_received = event.source, event.received_at
     if event.at - event.received_at > AHEAD:
         return
-    if event.at > one.last_at:
-        _spend(one, event.at)
-        one.last_at = event.at
-    if isinstance(body, BagWeight) and body.stable:
+    at_s = event.at.timestamp()
+    if at_s > one.last_s:
+        _spend(one, at_s)
+        one.last_s = at_s
+    minute = _minute(one, int(at_s // 60))
+    kind = event.kind
+    if kind == "bag.weight" and isinstance(body, BagWeight) and body.stable:
         one.bag_mg = body.weight_mg
-    if isinstance(body, TerminalStatus):
-        one.queue = body.queue
-    minute = _minute(one, _number(event.at))
-    if minute is not None:
-        _count(one, minute, event.kind)
+    elif kind == "terminal.status" and isinstance(body, TerminalStatus):
+        _queue(one, minute, body.queue)
+    elif minute is not None:
+        _count(one, minute, kind)
+
+
+def _queue(one: _Terminal, minute: _Minute | None, queue: int | None) -> None:
+    one.queue = queue
+    if minute is not None and queue is not None:
+        minute.queue_max = max(minute.queue_max or 0, queue)
+        minute.wait_s = minute.wait_s or 0.0
 
 
 def _count(one: _Terminal, minute: _Minute, kind: str) -> None:
     match kind:
-        case "basket.opened":
-            one.busy = True
         case "item.added":
             one.busy = True
             minute.lines += 1
+        case "basket.opened":
+            one.busy = True
         case "basket.closed":
             minute.baskets += one.busy
             one.busy = False
@@ -114,25 +123,26 @@ def _count(one: _Terminal, minute: _Minute, kind: str) -> None:
             one.busy = False
 
 
-def _spend(one: _Terminal, until: datetime) -> None:
+def _spend(one: _Terminal, until_s: float) -> None:
     """Share the time since the last event out to its minutes."""
-    if until - one.last_at >= SILENCE:
+    start_s = one.last_s
+    if until_s - start_s >= SILENCE_S:
         _leave(one)
         return
-    start_s, end_s = one.last_at.timestamp(), until.timestamp()
     if not one.busy and not one.queue:
         return
-    for number in range(int(start_s // 60), int(end_s // 60) + 1):
+    for number in range(int(start_s // 60), int(until_s // 60) + 1):
         minute = _minute(one, number)
         if minute is not None:
-            spent_s = min(end_s, 60.0 * number + 60) - max(start_s, 60.0 * number)
+            spent_s = min(until_s, 60.0 * number + 60) - max(start_s, 60.0 * number)
             minute.busy_s += spent_s if one.busy else 0.0
-            minute.wait_s = (minute.wait_s or 0.0) + spent_s if one.queue else minute.wait_s
+            if one.queue:
+                minute.wait_s = (minute.wait_s or 0.0) + spent_s
 
 
 def _leave(one: _Terminal) -> None:
     """Note that the shopper has left without a word."""
-    if one.busy and (minute := _minute(one, _number(one.last_at))) is not None:
+    if one.busy and (minute := _minute(one, int(one.last_s // 60))) is not None:
         minute.abandoned += 1
     one.busy = False
 
@@ -155,14 +165,10 @@ def _minute(one: _Terminal, number: int) -> _Minute | None:
 def _over(one: _Terminal, at: datetime) -> Iterator[int]:
     """Yield the minutes that cannot change any more, in order."""
     silent = at - one.last_received
-    if silent >= SILENCE:
+    if silent.total_seconds() >= SILENCE_S:
         _leave(one)
-    newest, rests = _number(one.last_at), not one.busy and silent >= REST
+    newest, rests = int(one.last_s // 60), not one.busy and silent >= REST
     yield from (number for number in sorted(one.minutes) if number < newest or rests)
-
-
-def _number(at: datetime) -> int:
-    return int(at.timestamp() // 60)
 
 
 def _fact(terminal: str, one: _Terminal, number: int) -> TerminalMinute:
@@ -187,7 +193,7 @@ def _kept(terminal: str, one: _Terminal, at: datetime) -> TerminalKept:
         terminal=terminal,
         turn=one.turn,
         told=one.told,
-        last_at=one.last_at,
+        last_s=one.last_s,
         last_received=one.last_received,
         busy=one.busy,
         queue=one.queue,
@@ -202,7 +208,7 @@ def _kept(terminal: str, one: _Terminal, at: datetime) -> TerminalKept:
 def _restored(kept: TerminalKept) -> _Terminal:
     return _Terminal(
         kept.source,
-        kept.last_at,
+        kept.last_s,
         kept.last_received,
         kept.turn,
         kept.told,

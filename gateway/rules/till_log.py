@@ -8,7 +8,7 @@ Not here: what an event does (`basket.py`), how it is kept (`store/apply_sales.p
 """
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -30,30 +30,22 @@ class Ready(NamedTuple):
     waited: bool
 
 
-class Taken(NamedTuple):
-    """The judgement of an event, what can be applied now, and what is to be said and kept of gaps."""
-
-    outcome: Outcome
-    ready: list[Ready]
-    notes: list[Message]
-
-
 class TillLog:
     """The logs of all terminals."""
 
     def __init__(self, kept: Mapping[str, KeptLog]) -> None:
         self._logs = {terminal: _Log(terminal, one) for terminal, one in kept.items()}
 
-    def take(self, event: TillEvent) -> Taken:
-        """Judge an event; accepted ones are applied at once, or wait."""
+    def take(self, event: TillEvent) -> tuple[Outcome, Sequence[Ready], Sequence[Message], int]:
+        """Judge an event; return that, what can be applied now, what is to be said of gaps, and `ack_seq` now."""
         log = self._logs.get(event.terminal)
         if log is None:
             log = self._logs[event.terminal] = _Log(event.terminal, KeptLog())
-        if (refusal := log.refuse(event)) is not None:
-            return Taken(refusal, [], [])
-        outcome = Outcome(event_id=event.event_id, seq=event.seq, result="accepted")
+        refusal = log.refuse(event)
+        if refusal is not None:
+            return refusal, (), (), log.ack
         ready, notes = log.accept(event)
-        return Taken(outcome, ready, notes)
+        return Outcome(event_id=event.event_id, seq=event.seq, result="accepted"), ready, notes, log.ack
 
     def tick(self, at: datetime) -> tuple[list[Ready], list[Message]]:
         """Give up gaps that others have waited for too long."""
@@ -91,19 +83,19 @@ class _Log:
         if mark is not None:
             same = mark == hash((seq, event.digest))
             return _outcome(event, None if same else "this event_id was used for another event")
-        if seq not in self._waiting and (seq > self.ack or self._gap_of(seq) is not None):
+        if (seq > self.ack and seq not in self._waiting) or (seq < self.ack and self._gap_of(seq) is not None):
             return None
         old = seq <= self._highest - REMEMBERED
         return _outcome(event, None if old else f"number {seq} was used for another event")
 
-    def accept(self, event: TillEvent) -> tuple[list[Ready], list[Message]]:
+    def accept(self, event: TillEvent) -> tuple[Sequence[Ready], Sequence[Message]]:
         """Take a new event; return what can be applied."""
         seq = event.seq
         self._highest = max(self._highest, seq)
         self._remember(seq, event.event_id, event.digest)
         if seq == self.ack + 1:
             self.ack = seq
-            return [self._next(event), *self.drain()] if self._waiting else [self._next(event)], []
+            return ((self._next(event), *self.drain()) if self._waiting else (self._next(event),)), ()
         if seq <= self.ack:
             return [self._next(event, late=True)], [self._close(event)]
         self._waiting[seq] = event
