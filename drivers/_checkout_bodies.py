@@ -153,8 +153,9 @@ class ConfigFrame(Wire):
     max_frame_bytes: int
 
 
-class ProblemFrame(ProblemBody):
-    """Down: a frame was not taken. `type` of the problem is in `problem`."""
+class ProblemFrame(Wire):
+    """Down: a frame was not taken, and why. With `retry_after_s` the same may be sent again then."""
 
     type: Literal["problem"]
-    problem: str
+    problem: ProblemBody
+    retry_after_s: int | None = None

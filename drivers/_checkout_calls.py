@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Coroutine, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -54,36 +55,41 @@ class Calls:
         """Keep one event or a batch."""
         batch = read_batch(await body_of(ask))
         sent_at = _sent_at(ask.request.headers.get("Sent-At"))
-        outcomes, ack_seq = await self.take(ask.terminal, batch, sent_at)
+        [outcomes], ack_seq = await self.take(ask.terminal, [batch], sent_at)
         if batch.single and outcomes[0].result in ("conflict", "rejected"):
             raise _single(outcomes[0], ack_seq)
         return _json(write_results(outcomes, ack_seq).encode())
 
-    async def take(self, terminal: str, batch: Batch, sent_at: datetime | None) -> tuple[list[Outcome], int]:
-        """Keep what is good of a batch; return every event's outcome, and up to where all is kept."""
+    async def take(
+        self, terminal: str, batches: Sequence[Batch], sent_at: datetime | None
+    ) -> tuple[list[list[Outcome]], int]:
+        """Keep what is good of batches in one commit; return the outcomes of each, and up to where all is kept."""
+        events = [event for batch in batches for event in batch.events]
         kept: Sequence[Outcome] = ()
-        if batch.events:
-            kept = await self._tills.take(self._device, terminal, batch.events, sent_at)
-            now_s, newest = asyncio.get_running_loop().time(), max(event.at for event in batch.events)
-            self._evidence.took(terminal, newest, len(batch.events), sent_at, self._clock.now(), now_s)
-        return batch.outcomes(kept), self._tills.ack_seq(terminal)
+        if events:
+            kept = await self._tills.take(self._device, terminal, events, sent_at)
+            now_s, newest = asyncio.get_running_loop().time(), max(event.at for event in events)
+            self._evidence.took(terminal, newest, len(events), sent_at, self._clock.now(), now_s)
+        rest = iter(kept)
+        each = [batch.outcomes([*islice(rest, len(batch.events))]) for batch in batches]
+        return each, self._tills.ack_seq(terminal)
 
     async def ack(self, ask: Ask) -> web.Response:
         """Say where to resume."""
-        self._hear(ask)
+        self.hear(ask.terminal)
         return _json(f'{{"ack_seq":{self._tills.ack_seq(ask.terminal)}}}'.encode())
 
     async def lease(self, ask: Ask) -> web.Response:
         """Take a terminal's word for what its cache holds."""
         asked = _read(bodies.LeaseAsked, await body_of(ask))
-        self._hear(ask)
+        self.hear(ask.terminal)
         lease = await self._tills.lease(self._device, ask.terminal, asked.version)
         return _json(lease.model_dump_json().encode())
 
     async def verify(self, ask: Ask) -> web.Response:
         """Compare basket and bagging area."""
         asked = _read(bodies.VerifyAsked, await body_of(ask))
-        self._hear(ask)
+        self.hear(ask.terminal)
         return _json(self.verdict(ask.terminal, asked.basket_id).model_dump_json().encode())
 
     def verdict(self, terminal: str, basket: str) -> BaggingVerdict:
@@ -103,7 +109,7 @@ class Calls:
 
     async def price(self, ask: Ask) -> web.Response:
         """Return the price of a scanned code."""
-        self._hear(ask)
+        self.hear(ask.terminal)
         code, symbology = ask.values[0], ask.request.rel_url.query.get("symbology")
         if not 0 < len(code) <= 2048:
             raise Problem(422, "refused", "a code has 1 to 2048 characters")
@@ -118,7 +124,7 @@ class Calls:
     async def prices_of(self, ask: Ask) -> web.Response:
         """Return the prices of several codes, in order."""
         asked = _read(bodies.CodesAsked, await body_of(ask))
-        self._hear(ask)
+        self.hear(ask.terminal)
         answers = []
         for at, code in enumerate(asked.codes):
             answers.append(self._price(code))
@@ -135,8 +141,8 @@ class Calls:
 
     async def feed(self, ask: Ask) -> web.StreamResponse:
         """Stream the changes after a version, and at the end the version that they lead to."""
-        self._hear(ask)
-        since = _since(ask.request.rel_url.query.get("since"))
+        self.hear(ask.terminal)
+        since = read_since(ask.request.rel_url.query.get("since"), 0)
         changes, version = changes_after(self._tills, since)
         response = web.StreamResponse(headers=NDJSON)
         await response.prepare(ask.request)
@@ -148,8 +154,9 @@ class Calls:
             ask.seat.cut()  # without its last line the feed counts as cut
         return response
 
-    def _hear(self, ask: Ask) -> None:
-        self._evidence.heard(ask.terminal, asyncio.get_running_loop().time())
+    def hear(self, terminal: str) -> None:
+        """Note that a terminal was heard."""
+        self._evidence.heard(terminal, asyncio.get_running_loop().time())
 
 
 def changes_after(tills: Tills, since: int) -> tuple[Sequence[PriceChange], int]:
@@ -188,9 +195,10 @@ def _read(model: type[Body], body: bytes) -> Body:
         raise unreadable(error) from None
 
 
-def _since(text: str | None) -> int:
+def read_since(text: str | None, default: int) -> int:
+    """Return the version in a query. Raises Problem."""
     try:
-        return _VERSION.validate_python(int(text or "0"))
+        return default if text is None else _VERSION.validate_python(int(text))
     except ValueError:
         raise Problem(422, "wrong-query", "since: a version, 0 or more") from None
 

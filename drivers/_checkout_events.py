@@ -59,7 +59,11 @@ def _array(body: bytes) -> Batch:
     except ValidationError:
         return _one_by_one(body)
     _not_too_many(len(events))
-    suspect = is_suspect(body)
+    return checked(events, suspect=is_suspect(body))
+
+
+def checked(events: Sequence[EventIn], *, suspect: bool) -> Batch:
+    """Sort events that have the right form by what they say. `suspect`: there could be a card number."""
     batch = Batch([])
     for at, event in enumerate(events):
         if found := _wrong(event, suspect=suspect):

@@ -65,15 +65,21 @@ class Web:
         now_s = loop.time()
         seat.until_s = now_s + REQUEST_S
         try:
-            asked = find(request.method, path)
-            terminal = self._admit(asked, request, seat, now_s)
-            return await self._calls[asked.route.call](Ask(request, seat, asked.route, terminal, asked.values))
+            return await self._answer(request, seat, path, now_s)
         except Problem as problem:
             return answer_of(problem, path)
         except GatewayError as error:
             return answer_of(problem_of(error), path)
         finally:
             seat.until_s = loop.time() + IDLE_S
+
+    async def _answer(self, request: web.BaseRequest, seat: Seat, path: str, now_s: float) -> web.StreamResponse:
+        asked = find(request.method, path)
+        terminal = self._admit(asked, request, seat, now_s)
+        call = self._calls.get(asked.route.call)
+        if call is None:
+            raise Problem(503, "not-here", "this gateway does not know its shop's currency and time zone")
+        return await call(Ask(request, seat, asked.route, terminal, asked.values))
 
     def _admit(self, asked: Asked, request: web.BaseRequest, seat: Seat, now_s: float) -> str:
         """Return who asks. Raises Problem (401, 403, 404, 429)."""

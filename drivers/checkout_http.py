@@ -16,16 +16,21 @@ from pathlib import Path
 from typing import Self
 
 from aiohttp import web
-from pydantic import Field, IPvAnyAddress, model_validator
+from pydantic import Field, IPvAnyAddress, IPvAnyNetwork, model_validator
 
 from drivers._checkout_auth import Doorkeeper
+from drivers._checkout_bodies import AssistFrame, ConfigFrame
 from drivers._checkout_calls import Calls
 from drivers._checkout_gate import IDLE_S, Gate, listen_on
 from drivers._checkout_health import Evidence, judge
+from drivers._checkout_lanes import Lanes
 from drivers._checkout_openapi import document
-from drivers._checkout_web import Rules, Web
+from drivers._checkout_poslog import Documents
+from drivers._checkout_rtsf import Money
+from drivers._checkout_stream import Streams
+from drivers._checkout_web import Call, Rules, Web
 from drivers._terminal_tokens import TerminalTokens
-from gateway.driver import DeviceConfig, Emit, Services
+from gateway.driver import DeviceConfig, Emit, Services, Tills
 from gateway.errors import ConfigError, DeviceError
 from gateway.messages.tills import Terminal
 
@@ -52,6 +57,7 @@ class Config(DeviceConfig):
     client_ca_file: Path | None = Field(
         default=None,
         description="authority of the tills' client certificates; with it a certificate can replace a token",
+        examples=["tills-ca.pem"],
     )
     plaintext: bool = Field(
         default=False, description="http instead of https; only for this machine itself", examples=[False]
@@ -68,6 +74,15 @@ class Config(DeviceConfig):
     silent_after_s: float = Field(
         default=900, gt=0, description="seconds without a word after which a till counts as silent", examples=[900]
     )
+    rtsf: bool = Field(default=False, description="take events of Intel RTSF clients, which cannot say who they are")
+    rtsf_networks: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="networks that those may come from", examples=[["10.20.3.0/24"]]
+    )
+    rtsf_lanes: dict[str, Terminal] = Field(
+        default={},
+        description="terminal of each of their lanes; not named = `lane-<lane_id>`",
+        examples=[{"1": "till-1"}],
+    )
     connections_max: int = Field(default=500, ge=1, le=5000, description="open connections in all")
     connections_per_address_max: int = Field(default=64, ge=1, le=5000, description="open connections of one address")
 
@@ -79,6 +94,8 @@ class Config(DeviceConfig):
             )
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("certificate_file and key_file belong together")
+        if self.rtsf and not self.rtsf_networks:
+            raise ValueError("rtsf takes events without a token: name in rtsf_networks where they may come from")
         return self
 
 
@@ -89,11 +106,11 @@ class Driver:
         self._config, self._services = config, services
         self._evidence = Evidence()
         self._tls: ssl.SSLContext | None = None
+        self._streams: Streams | None = None
         self.port: int | None = None  # where it listens, once it does
 
     async def run(self, emit: Emit) -> None:
-        """Serve until cancelled. Events go through `Tills`, which answers after the commit; `emit` is not used."""
-        del emit
+        """Serve until cancelled. Events go through `Tills`, which answers after the commit."""
         config, services = self._config, self._services
         if services.tills is None:
             raise ConfigError("this gateway has no prices and keeps no events: checkout_http cannot serve tills")
@@ -101,13 +118,28 @@ class Driver:
         tokens = TerminalTokens(config.tokens_file or services.data_dir / "terminals.json")
         doorkeeper = Doorkeeper(config.id, tokens, services.clock)
         doorkeeper.reload()
-        calls = Calls(config.id, services.tills, services.clock, self._evidence)
         known = None if config.terminals is None else frozenset(config.terminals)
-        table = {name: getattr(calls, name) for name in CALLS}
-        site = Web(config.id, doorkeeper, Rules(known, None), table)
-        await self._serve(site, doorkeeper)
+        calls = Calls(config.id, services.tills, services.clock, self._evidence)
+        streams = self._streams = Streams(config.id, services.tills, calls, self._evidence)
+        rules = Rules(known, config.rtsf_networks if config.rtsf else None)
+        table: dict[str, Call] = {name: getattr(calls, name) for name in CALLS} | {"stream": streams.serve}
+        table |= self._of_the_shop(services.tills, calls, known, emit)
+        await self._serve(Web(config.id, doorkeeper, rules, table), streams, doorkeeper)
 
-    async def _serve(self, site: Web, doorkeeper: Doorkeeper) -> None:
+    def _of_the_shop(self, tills: Tills, calls: Calls, known: frozenset[str] | None, emit: Emit) -> dict[str, Call]:
+        """Return the calls for which currency and time zone must be known."""
+        config, shop, clock = self._config, self._services.shop, self._services.clock
+        if shop is None:
+            return {}
+        money = Money(shop.currency, shop.minor_digits)
+        lanes = Lanes(calls, tills, clock, money, config.rtsf_lanes, known)
+        return {"rtsf": lanes.take, "poslog": Documents(config.id, tills, shop, clock, emit).take}
+
+    def tell(self, terminal: str, frame: AssistFrame | ConfigFrame) -> bool:
+        """Send a till a frame over its stream; return whether it has one."""
+        return self._streams is not None and self._streams.tell(terminal, frame)
+
+    async def _serve(self, site: Web, streams: Streams, doorkeeper: Doorkeeper) -> None:
         config = self._config
         try:
             listening = listen_on(str(config.host), config.port)
@@ -130,18 +162,20 @@ class Driver:
         async with asyncio.TaskGroup() as group:
             group.create_task(gate.run(), name=f"{config.id} gate")
             try:
-                await self._watch(doorkeeper)
+                await self._watch(streams, doorkeeper)
             finally:
                 self.port = None
                 gate.shut()
+                streams.end()
                 await server.shutdown(FINISH_S)
 
-    async def _watch(self, doorkeeper: Doorkeeper) -> None:
+    async def _watch(self, streams: Streams, doorkeeper: Doorkeeper) -> None:
         """Tell our state, look at the tokens, and take a renewed certificate over, for ever."""
         loop = asyncio.get_running_loop()
         renew_s = loop.time() + RENEW_S
         while True:
             doorkeeper.reload()
+            streams.look(doorkeeper)
             self._evidence.trouble, self._evidence.refused = doorkeeper.trouble, doorkeeper.refused
             said = judge(self._evidence, loop.time(), self._config.silent_after_s)
             self._services.report(said.state, said.reason, said.evidence, said.next_step)

@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
+from zoneinfo import ZoneInfo
 
 import aiohttp
 from multidict import CIMultiDict
 
+from drivers import _checkout_gate, _checkout_web, checkout_http
 from drivers import _terminal_tokens as tokens
 from drivers.checkout_http import Config, Driver
-from gateway.driver import Services
+from gateway.driver import Services, ShopFacts
 from gateway.errors import GatewayError, NotForSale, Refused
 from gateway.messages import BaggingVerdict, EventIn, Lease, Outcome, PosTransaction, PriceAnswer, PriceChange
 from gateway.messages.tills import Restrictions
@@ -186,11 +189,12 @@ class Shop:
     clock: Clock
     tokens: dict[str, str]
     said: list[tuple[str, str, str, str]]
+    facts: list[Any]
     tokens_file: Path
     running: asyncio.Future[None]
     session: aiohttp.ClientSession
     scheme: str = "http"
-    tls: ssl.SSLContext | None = None
+    tls: ssl.SSLContext | bool = True
 
     @property
     def url(self) -> str:
@@ -212,6 +216,11 @@ class Shop:
         request = self.session.request(method, self.url + path, data=data, headers=headers, ssl=self.tls, **options)
         async with request as response:
             return Answer(response.status, await response.read(), CIMultiDict(response.headers))
+
+    def stream(self, query: str = "", terminal: str = TILL, **options: Any) -> Any:
+        """Open the till's WebSocket; pings are answered unless `autoping` is false."""
+        url = f"{self.url}/v1/sco/{terminal}/stream{query}"
+        return self.session.ws_connect(url, headers=self.auth(terminal), ssl=self.tls, **options)
 
     async def raw(self, data: bytes) -> bytes:
         """Send bytes and return all that comes until the gateway closes."""
@@ -244,8 +253,14 @@ async def open_shop(folder: Path, certificates: Any = None, **fields: Any) -> As
     file = folder / "terminals.json"
     given = {terminal: tokens.add(file, terminal, clock.now()) for terminal in (TILL, OTHER)}
     said: list[tuple[str, str, str, str]] = []
+    facts = list[Any]()
     services = Services(
-        clock=clock, report=lambda *words: said.append(words), tills=tills, certificates=certificates, data_dir=folder
+        clock=clock,
+        report=lambda *words: said.append(words),
+        tills=tills,
+        certificates=certificates,
+        data_dir=folder,
+        shop=ShopFacts(ZoneInfo("Asia/Shanghai"), "CNY", 2),
     )
     basic = {
         "id": "tills",
@@ -255,20 +270,29 @@ async def open_shop(folder: Path, certificates: Any = None, **fields: Any) -> As
         "plaintext": certificates is None,
     }
     driver = Driver(Config.model_validate(basic | fields), services)
-    running = asyncio.ensure_future(driver.run(never))
+
+    async def keep(*messages: Any) -> None:
+        facts.extend(messages)
+
+    quick = [
+        mock.patch.object(checkout_http, "TICK_S", 0.05),
+        mock.patch.object(_checkout_web, "TRUST_S", 0.05),
+        mock.patch.object(_checkout_gate, "SWEEP_S", 0.05),
+    ]
+    for one in quick:
+        one.start()
+    running = asyncio.ensure_future(driver.run(keep))
     try:
         await until(lambda: driver.port is not None or running.done())
         if running.done():
             await running
         async with aiohttp.ClientSession(auto_decompress=False) as session:
-            yield Shop(driver, tills, clock, given, said, file, running, session)
+            yield Shop(driver, tills, clock, given, said, facts, file, running, session)
     finally:
         running.cancel()
         await asyncio.wait({running}, timeout=PATIENCE_S)
-
-
-async def never(*_: Any) -> None:
-    raise AssertionError("events go through Tills")
+        for one in quick:
+            one.stop()
 
 
 async def until(true: Any) -> None:
@@ -276,3 +300,21 @@ async def until(true: Any) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not true():  # noqa: ASYNC110 - what is waited for has no event to wait on
             await asyncio.sleep(0.005)
+
+
+async def hear(socket: Any, kind: str | None = None) -> Any:
+    """Return the next frame, of this kind if one is given."""
+    while True:
+        said = await socket.receive_json(timeout=PATIENCE_S)
+        if kind is None or said["type"] == kind:
+            return said
+
+
+async def goodbye(socket: Any) -> tuple[int, str]:
+    """Return code and reason of the close; frames before it are let pass."""
+    while True:
+        message = await socket.receive(timeout=PATIENCE_S)
+        if message.type is aiohttp.WSMsgType.CLOSE:
+            return message.data, message.extra or ""
+        if message.type in (aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
+            return socket.close_code or 0, ""
