@@ -28,6 +28,7 @@ from gateway.sale_notes import WeightKept
 
 MOST_LINES = 100  # a larger basket is not compared: it would hold up the others
 MOST_MULTIPLE = 6  # units of one line that may have been put down beyond what was scanned
+CLEAR_PART = 4  # a tolerance above a quarter of a unit would take almost any weight for some units
 
 
 class BagDelta(NamedTuple):
@@ -58,12 +59,13 @@ class Weighed:
             for one in lines
             if one.expected is not None
             for units in range(1, MOST_MULTIPLE + 1)
-            if abs(mg - units * one.expected.mean_mg) <= self._tolerance_mg(one.expected, units)
+            if self._fits(mg, one.expected, units)
         ]
         return min(found)[1:] if found else None
 
-    def _tolerance_mg(self, expected: Expected, units: int) -> int:
-        return tolerance_mg(expected, self.scale.division_mg, self.scale.sd_mg, units)
+    def _fits(self, mg: int, expected: Expected, units: int) -> bool:
+        slack_mg = tolerance_mg(expected, self.scale.division_mg, self.scale.sd_mg, units)
+        return abs(mg - units * expected.mean_mg) <= slack_mg <= expected.mean_mg / CLEAR_PART
 
 
 class BagCheck:

@@ -116,7 +116,7 @@ def sums_differ(problem: str, policy: LossPolicy) -> Sign:
 def suggest(signs: Sequence[Sign], policy: LossPolicy) -> Suggestion | None:
     """Add the signs up; None = nothing is suggested."""
     score = sum(weight for _, weight, _ in signs)
-    if score < policy.look:
+    if not signs or score < policy.look:
         return None
     return Suggestion(score, tuple(signs), "recount" if score >= policy.recount else "look")
 
