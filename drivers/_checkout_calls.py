@@ -16,14 +16,15 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from drivers import _checkout_bodies as bodies
-from drivers._checkout_events import Batch, read_batch, write_results
+from drivers._checkout_cards import is_product_code, looks_like_card
+from drivers._checkout_events import CARD, Batch, read_batch, write_results
 from drivers._checkout_health import Evidence
 from drivers._checkout_openapi import document
 from drivers._checkout_problem import Problem, unreadable
 from drivers._checkout_web import Ask, body_of, problem_of
 from gateway.driver import Clock, Tills
 from gateway.errors import GatewayError, Refused
-from gateway.messages import BaggingVerdict, Outcome, PriceChange
+from gateway.messages import BaggingVerdict, Outcome, PriceAnswer, PriceChange
 from gateway.messages.tills import Version, Wire
 
 PAGE = 500  # lines of the feed in one piece
@@ -113,7 +114,7 @@ class Calls:
         code, symbology = ask.values[0], ask.request.rel_url.query.get("symbology")
         if not 0 < len(code) <= 2048:
             raise Problem(422, "refused", "a code has 1 to 2048 characters")
-        answer = self._tills.look_up(code, symbology)
+        answer = self._look_up(code, symbology)
         # Weak: the age of the last word of head office grows while the answer stays the same.
         same = hashlib.blake2b(answer.model_dump_json(exclude={"upstream_age_s"}).encode(), digest_size=12)
         headers = {"Content-Type": "application/json", "Cache-Control": "no-cache", "ETag": f'W/"{same.hexdigest()}"'}
@@ -134,10 +135,15 @@ class Calls:
 
     def _price(self, code: str) -> bytes:
         try:
-            return self._tills.look_up(code).model_dump_json().encode()
+            return self._look_up(code).model_dump_json().encode()
         except Refused as error:
             problem = problem_of(error)
             return to_json({"status": problem.status, "detail": problem.detail})
+
+    def _look_up(self, code: str, symbology: str | None = None) -> PriceAnswer:
+        if looks_like_card(code) and not is_product_code(code):
+            raise Refused(CARD)
+        return self._tills.look_up(code, symbology)
 
     async def feed(self, ask: Ask) -> web.StreamResponse:
         """Stream the changes after a version, and at the end the version that they lead to."""

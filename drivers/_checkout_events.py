@@ -120,21 +120,23 @@ def _wrong(event: EventIn, *, suspect: bool) -> list[dict[str, str]]:
 
 def card_in(event: EventIn) -> str | None:
     """Return the member of the event that holds a card number."""
-    members = {"event_id": event.event_id, "type": event.type, "basket_id": event.basket_id, "data": event.data}
-    return card_member(members)
+    members = {"event_id": event.event_id, "seq": event.seq, "type": event.type, "basket_id": event.basket_id}
+    return card_member(members | {"data": event.data})
 
 
 def _rejected(event_id: str | None, seq: int | None, found: list[dict[str, str]]) -> Outcome:
-    named = None if any(one["type"] == "card_number" and one["at"] == "event_id" for one in found) else event_id
-    return Outcome(event_id=named, seq=seq, result="rejected", reason=said(found))
+    """Return the outcome of a bad event, named so that its till can find it, unless its name is a card number."""
+    good_id = None if card_member(event_id) is not None else event_id
+    good_seq = None if card_member(seq) is not None else seq
+    return Outcome(event_id=good_id, seq=good_seq, result="rejected", reason=said(found))
 
 
 def _named(item: object) -> tuple[str | None, int | None]:
-    """Return id and number of an event that is wrong, as far as they are right: so that its till can find it."""
+    """Return id and number of an event that is wrong, as far as they are right."""
     if not isinstance(item, dict):
         return None, None
     event_id, seq = item.get("event_id"), item.get("seq")
-    good_id = isinstance(event_id, str) and len(event_id) <= 64 and card_member(event_id) is None
+    good_id = isinstance(event_id, str) and len(event_id) <= 64
     return event_id if good_id else None, seq if type(seq) is int and 0 < seq <= 2**53 else None
 
 

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from aiohttp import web
 
 from drivers._checkout_auth import Doorkeeper
+from drivers._checkout_cards import mask
 from drivers._checkout_gate import IDLE_S, REQUEST_S, Gate, Seat
 from drivers._checkout_problem import CONTENT_TYPE, Problem
 from drivers._checkout_routes import Asked, Route, find
@@ -105,9 +106,8 @@ class Web:
             raise Problem(403, "web-page", "this interface is not for web pages")
         self._doorkeeper.reload()
         certificate = request.transport.get_extra_info("peercert") if request.transport is not None else None
-        terminal = self._doorkeeper.terminal(
-            header, certificate, seat.address, asked if TERMINAL.fullmatch(asked) else "", now_s
-        )
+        named = mask(asked) if TERMINAL.fullmatch(asked) else ""
+        terminal = self._doorkeeper.terminal(header, certificate, seat.address, named, now_s)
         seat.credential = (header, now_s + TRUST_S, terminal)
         return terminal
 
@@ -119,7 +119,7 @@ class Web:
             )
         if terminal != asked:
             extra = {"device": self._device, "once": f"other {terminal}"}
-            log.warning("refused %s: its token was used for another terminal, %s", terminal, asked, extra=extra)
+            log.warning("refused %s: its token was used for another terminal, %s", terminal, mask(asked), extra=extra)
             raise Problem(403, "other-terminal", "this token belongs to another terminal")
 
     def _allow_address(self, request: web.BaseRequest, seat: Seat) -> None:
