@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 from drivers._oepl_body import form_body, upload_body
+from drivers._oepl_record import TagRecord, read_object, read_page
 from drivers._oepl_tagtype import TagType, read_tag_type, tag_type_path
-from drivers._oepl_wire import TagRecord, read_object, read_page
 from gateway.errors import BadFrame, DeviceError, LinkDown, Rejected
 
 TRIES = 3

@@ -6,8 +6,8 @@ Pure. When they are told is `label_oepl.py`'s.
 from datetime import UTC, datetime
 from typing import Literal
 
+from drivers._oepl_record import EPOCH_FLOOR, TagRecord
 from drivers._oepl_tagtype import TagType
-from drivers._oepl_wire import EPOCH_FLOOR, TagRecord
 from gateway.driver import Face
 from gateway.messages import LabelFailed, LabelHealth, LabelSeen, LabelShown, LabelStored
 

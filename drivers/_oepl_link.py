@@ -11,7 +11,7 @@ from typing import Self
 
 import aiohttp
 
-from drivers._oepl_wire import TEXT_CAP
+from drivers._oepl_record import TEXT_CAP
 from gateway.errors import LinkDown
 
 BODY_CAP = 1_048_576  # the biggest honest answer is a raw image of 960x768 in two planes: 184 kB

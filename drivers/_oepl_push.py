@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from drivers._oepl_calls import BUSY, REFUSED, Calls
 from drivers._oepl_facts import Outcome, Proof
 from drivers._oepl_jpeg import encode_jpeg, tag_indexes
+from drivers._oepl_record import TagRecord
 from drivers._oepl_station import Lane, Station, Tag
 from drivers._oepl_tagtype import TagType, decode_image
 from drivers._oepl_trace import Stage, Trace
-from drivers._oepl_wire import TagRecord
 from gateway.driver import Face
 from gateway.errors import BadFrame, DeviceError, LinkDown, Rejected
 

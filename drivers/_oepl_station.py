@@ -9,10 +9,10 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from drivers._oepl_health import AP_STATE_ONLINE, FLASH_FLOOR_BYTES, RUN_STATE_RUN, Evidence
+from drivers._oepl_record import NEVER_EPOCH, TagRecord
 from drivers._oepl_tagtype import TagType
 from drivers._oepl_trace import Gap, Stage, Trace
 from drivers._oepl_wire import (
-    NEVER_EPOCH,
     BlockRequest,
     Event,
     FileMissing,
@@ -21,7 +21,6 @@ from drivers._oepl_wire import (
     Rebooting,
     SameImage,
     SystemState,
-    TagRecord,
     TransferTimeout,
     Updating,
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from drivers._oepl_wire import read_object
+from drivers._oepl_record import read_object
 from gateway.errors import BadFrame
 
 PACKED_2BIT = 5  # `bpp` 5: four palette indexes a byte, MSB first, in the order of the colour table

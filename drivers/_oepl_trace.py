@@ -11,6 +11,7 @@ Not here: requests and waiting (`_oepl_push.py`), what the texts look like (`_oe
 from dataclasses import dataclass, field
 from enum import Enum
 
+from drivers._oepl_record import TagRecord
 from drivers._oepl_wire import (
     BlockRequest,
     Event,
@@ -19,7 +20,6 @@ from drivers._oepl_wire import (
     Progress,
     Rebooting,
     SameImage,
-    TagRecord,
     TransferTimeout,
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from drivers._oepl_record import TagRecord
 from drivers._oepl_trace import Gap, Stage, Trace
 from drivers._oepl_wire import (
     BlockRequest,
@@ -14,7 +15,6 @@ from drivers._oepl_wire import (
     Progress,
     Rebooting,
     SameImage,
-    TagRecord,
     TransferComplete,
     TransferTimeout,
     Updating,

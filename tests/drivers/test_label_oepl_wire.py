@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from drivers._oepl_body import form_body, upload_body
 from drivers._oepl_calls import Calls
+from drivers._oepl_record import TagRecord, read_page, read_record
 from drivers._oepl_wire import (
     BlockRequest,
     FileMissing,
@@ -19,12 +20,9 @@ from drivers._oepl_wire import (
     Rebooting,
     SameImage,
     SystemState,
-    TagRecord,
     TransferComplete,
     TransferTimeout,
     Updating,
-    read_page,
-    read_record,
     read_ws,
 )
 from drivers.simulators._ap_request import read_request
