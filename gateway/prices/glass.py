@@ -2,8 +2,9 @@
 
 A face is an entry from the moment it is *going* to be sent. It is `sent` while the access point that got it (`via`)
 could still have it drawn, `settled` once it is on the glass already or never will be, `proven` when it was seen there.
-A proof of revision r by an access point removes what is on the glass and what that access point was given up to r; what
-another access point still holds stays.
+A proof of revision r by an access point removes what that access point was given up to r, and what was out of the hands
+of every other before r was sent. What another still holds stays, and what it gave up later too: nobody knows which was
+drawn last. Order comes from revisions alone, because a wall clock may step back between two reports.
 """
 
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Entry(NamedTuple):
     wave: str | None
     content: str
     state: State
-    since_s: float = 0.0  # epoch of the report that took it out of an access point's hands
+    after: float = 0  # newest revision of the label when a report took it out of an access point's hands
 
 
 @dataclass(slots=True)
@@ -67,23 +68,22 @@ class Glass:
         self.entries = (*self.entries, entry)
         self.revision = self.in_flight = entry.revision
 
-    def show(self, revision: int, via: str, at: datetime) -> bool:
-        """Note that a face was proven at this instant. False: not one of ours (a late report from before a sign-off).
+    def show(self, revision: int, via: str, _at: datetime) -> bool:
+        """Note that a face was proven. False: not one of ours (a late report from before a sign-off).
 
         A proof says nothing about what another access point may have drawn after it, even when it is heard later.
         """
         shown = next((e for e in self.entries if e.revision == revision and e.via == via), None)
         if shown is None:
             return False
-        at_s = at.timestamp()
-        rest = tuple(e for e in self.entries if e is not shown and _outlives(e, shown, at_s))
-        self.entries = (shown._replace(state="proven", since_s=at_s), *rest)
+        rest = tuple(e for e in self.entries if e is not shown and _outlives(e, shown))
+        self.entries = (shown._replace(state="proven", after=self.revision), *rest)
         if self.in_flight == revision:
             self.in_flight = None
         self.failures, self.trouble, self.doubted = 0, None, False
         return True
 
-    def fail(self, revision: int, via: str, outcome: str, reason: str, at: datetime) -> None:
+    def fail(self, revision: int, via: str, outcome: str, reason: str, _at: datetime) -> None:
         """Note that an attempt ended without proof, or that a proven face came into doubt."""
         mine = [e for e in self.entries if e.revision == revision and e.via == via]
         if self.in_flight == revision:
@@ -93,18 +93,21 @@ class Glass:
         elif outcome == "never_sent":
             self.entries = tuple(e for e in self.entries if e not in mine)
         elif outcome == "settled":
-            self.entries = tuple(_settled(e, at) if e in mine else e for e in self.entries)
+            self.entries = tuple(self._settled(e) if e in mine else e for e in self.entries)
         if reason != "superseded":
             self.failures += 1
             self.trouble = reason
 
-    def left(self, via: str, at: datetime) -> bool:
+    def left(self, via: str, _at: datetime) -> bool:
         """Note that `via` holds nothing any more: what it was given is on the glass or gone. False: no change."""
         before = self.entries
-        self.entries = tuple(_settled(e, at) if e.via == via and e.state == "sent" else e for e in before)
+        self.entries = tuple(self._settled(e) if e.via == via and e.state == "sent" else e for e in before)
         if any(e.revision == self.in_flight and e.via == via for e in before):
             self.in_flight = None
         return self.entries != before
+
+    def _settled(self, entry: Entry) -> Entry:
+        return entry._replace(state="settled", after=self.revision)
 
     def doubt(self, reason: str) -> bool:
         """Note that something may have changed the glass. False: it was not proven anyway."""
@@ -122,11 +125,9 @@ def _seen(entry: Entry, content: str) -> bool:
     return entry.state == "proven" and entry.content == content
 
 
-def _outlives(entry: Entry, shown: Entry, at_s: float) -> bool:
+def _outlives(entry: Entry, shown: Entry) -> bool:
     if entry.revision > shown.revision:
         return True
-    return entry.via != shown.via if entry.state == "sent" else entry.since_s > at_s
-
-
-def _settled(entry: Entry, at: datetime) -> Entry:
-    return entry._replace(state="settled", since_s=at.timestamp())
+    if entry.via == shown.via:
+        return False  # it draws in the order in which it was given them
+    return entry.state == "sent" or entry.after >= shown.revision

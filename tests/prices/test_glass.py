@@ -1,0 +1,69 @@
+"""Two access points and one roaming label: what a proof says of faces that the other one had. No clock decides it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gateway.prices.glass import Entry, Glass
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+STEPS = [timedelta(0), timedelta(hours=1), timedelta(hours=-1)]
+
+
+def entry(revision: int, via: str) -> Entry:
+    return Entry(revision, via, "00000000000000", 100 * revision, "wave", f"content {revision}", "sent")
+
+
+def sent(*faces: tuple[int, str]) -> Glass:
+    glass = Glass("0000021B2C3D4E5F")
+    for revision, via in faces:
+        glass.send(entry(revision, via))
+    return glass
+
+
+def revisions(glass: Glass) -> list[int]:
+    return sorted(e.revision for e in glass.entries)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_another_gave_up_while_a_push_was_under_way_stays(step: timedelta) -> None:
+    glass = sent((1, "ap-a"), (2, "ap-b"))
+    glass.left("ap-a", NOON + step)
+    assert glass.show(2, "ap-b", NOON)
+    assert revisions(glass) == [1, 2]
+    assert not glass.proven("content 2")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_another_gave_up_before_the_push_is_dead(step: timedelta) -> None:
+    glass = sent((1, "ap-a"))
+    glass.left("ap-a", NOON)
+    glass.send(entry(2, "ap-b"))
+    assert glass.show(2, "ap-b", NOON + step)
+    assert glass.proven("content 2")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_one_more_push_settles_what_stayed(step: timedelta) -> None:
+    glass = sent((1, "ap-a"), (2, "ap-b"))
+    glass.left("ap-a", NOON)
+    glass.show(2, "ap-b", NOON + step)
+    glass.send(entry(3, "ap-b"))
+    glass.show(3, "ap-b", NOON - step)
+    assert glass.proven("content 3")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_one_access_point_draws_in_the_order_of_its_pushes(step: timedelta) -> None:
+    glass = sent((1, "ap-a"), (2, "ap-a"))
+    glass.fail(1, "ap-a", "settled", "superseded", NOON + step)
+    glass.show(2, "ap-a", NOON)
+    assert glass.proven("content 2")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_two_proofs_that_overlap_leave_both_in_doubt(step: timedelta) -> None:
+    glass = sent((1, "ap-a"), (2, "ap-b"))
+    glass.show(1, "ap-a", NOON + step)
+    glass.show(2, "ap-b", NOON)
+    assert revisions(glass) == [1, 2]
