@@ -71,7 +71,8 @@ class _Log:
         self._gaps: list[Gap] = list(kept.gaps)
         self._waiting = {event.seq: event for event in kept.waiting}
         self._highest = max([kept.ack, *self._waiting, *(one.seq for one in kept.seen)])
-        self._ids = array("q", bytes(8 * REMEMBERED))  # by number: hash of the event's id
+        self._numbers = array("q", bytes(8 * REMEMBERED))  # by number, the newest 10 000: the number itself
+        self._ids = array("q", bytes(8 * REMEMBERED))  # and the hash of the event's id
         self._marks: dict[int, int] = {}  # hash of the id -> hash of number and body
         for seq, event_id, digest in kept.seen:
             self._remember(seq, event_id, digest)
@@ -85,8 +86,8 @@ class _Log:
             return _outcome(event, None if same else "this event_id was used for another event")
         if (seq > self.ack and seq not in self._waiting) or (seq < self.ack and self._gap_of(seq) is not None):
             return None
-        old = seq <= self._highest - REMEMBERED
-        return _outcome(event, None if old else f"number {seq} was used for another event")
+        remembered = self._numbers[seq % REMEMBERED] == seq
+        return _outcome(event, f"number {seq} was used for another event" if remembered else None)
 
     def accept(self, event: TillEvent) -> tuple[Sequence[Ready], Sequence[Message]]:
         """Take a new event; return what can be applied."""
@@ -134,7 +135,7 @@ class _Log:
             return
         slot, name = seq % REMEMBERED, hash(event_id)
         self._marks.pop(self._ids[slot], None)
-        self._ids[slot] = name
+        self._numbers[slot], self._ids[slot] = seq, name
         self._marks[name] = hash((seq, digest))
 
     def _gap_of(self, seq: int) -> Gap | None:

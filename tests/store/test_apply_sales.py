@@ -1,0 +1,155 @@
+"""The tables of sales in the real store: what is kept, what a restart and a kill give back, what is pruned."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import messages as m
+from gateway import sale_notes as notes
+from gateway.rules.sales import Policy, Sales
+from gateway.sale_notes import KeptSales
+from gateway.store import apply_sales
+from gateway.store.apply_prices import PriceTables
+from gateway.store.apply_sales import SaleTables, load
+from tests.rules.sales_kit import APPLE, AT, BREAD, Shop, Till, event, of, results
+from tests.store.store_kit import crashed, drain, opened
+
+TABLES = ("till_event", "till_terminal", "till_basket", "pos_transaction", "pos_body", "stock", "learnt_weight")
+
+
+def day() -> list[m.TillEvent]:
+    """Return two baskets: one paid, one open; with a gap that stays open."""
+    till = Till()
+    till.say("item.added", quantity=2)
+    till.say("payment.succeeded", amount_minor=500)
+    till.say("basket.closed")
+    till.say("item.added", "B2", gtin=BREAD)
+    till.say("bag.weight", None, weight_mg=500_000)
+    lost = till.say("session.opened", None)
+    till.say("payment.succeeded", "B2", amount_minor=250)
+    return [one for one in till.said if one is not lost]
+
+
+def dump(db: sqlite3.Connection) -> dict[str, list[Any]]:
+    return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in TABLES}
+
+
+async def feed(store: Any, rule: Sales, events: Sequence[m.Message]) -> list[m.Message]:
+    followed = [one for message in events for one in rule.feed(message)]
+    await store.append(followed)
+    return followed
+
+
+async def test_sales_survive_a_kill_and_nothing_is_sold_twice(tmp_path: Path) -> None:
+    events = day()
+    async with opened(tmp_path / "a.db", projections=[SaleTables(), PriceTables()]) as store:
+        rule = Sales(Policy(), await store.write(load))
+        first = await feed(store, rule, events)
+        copy = crashed(tmp_path / "a.db", tmp_path / "after")
+    async with opened(copy, projections=[SaleTables(), PriceTables()]) as store:
+        rule = Sales(Policy(), await store.write(load))
+        assert rule.ack_seq("sco-1") == 5
+        again = await feed(store, rule, events)
+        assert results(again) == ["duplicate"] * len(events)
+        late = await feed(store, rule, [event("session.opened", 6, None, event_id="sco-1.6", at=AT)])
+        sold = [fact["id"] for fact in await drain(store, "business") if fact["type"] == "aisled.sale.line.v1"]
+    assert [one.id for one in of(first, m.SaleLine)] == ["sco-1:B1:2:1"]
+    assert [one.id for one in of(late, m.SaleLine)] == ["sco-1:B2:7:1"]
+    assert sold == ["sco-1:B1:2:1", "sco-1:B2:7:1"]
+
+
+def test_one_batch_keeps_what_many_keep() -> None:
+    events = [*day(), *(event("item.added", n, f"C{n}") for n in range(8, 65))]  # so many baskets that some must go
+    many, once = Shop(), Shop()
+    many.feed(*events)
+    for one in events:
+        once.feed(one)
+    assert dump(many.db) == dump(once.db)
+    assert len(dump(once.db)["till_event"]) == len(events)
+
+
+def test_a_basket_that_is_over_and_begins_again_in_one_batch_lives() -> None:
+    shop = Shop()
+    begun = {"at": AT, "source": "sco", "terminal": "sco-1", "basket": "B1"}
+    shop.tables.apply(
+        shop.db,
+        [
+            notes.BasketBegun(**begun, turn=1, bag_mg=0),
+            notes.BasketOver(**begun),
+            notes.BasketBegun(**begun, turn=5, bag_mg=7),
+        ],
+    )
+    assert [(one.turn, one.bag_mg) for one in load(shop.db).baskets] == [(5, 7)]
+
+
+def test_a_till_event_itself_is_not_applied() -> None:
+    shop = Shop()
+    shop.tables.apply(shop.db, [event("item.added")])
+    assert dump(shop.db)["till_event"] == []
+
+
+def test_an_id_that_comes_again_after_the_rules_memory_stops_nothing() -> None:
+    shop = Shop()
+    kept = {"at": AT, "source": "sco", "turn": 1, "basket": None, "ack": 1}
+    shop.tables.apply(shop.db, [notes.TillEventKept(event=event("strange", 1, event_id="same"), **kept)])
+    shop.tables.apply(shop.db, [notes.TillEventKept(event=event("strange", 2, event_id="same"), **kept)])
+    assert [row[1] for row in dump(shop.db)["till_event"]] == [2]
+
+
+def test_events_are_pruned_after_a_fortnight_unless_their_basket_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply_sales, "PRUNED", 3)
+    shop, till = Shop(), Till()
+    for number in range(3):
+        shop.feed(till.say("item.added", f"B{number}"), till.say("basket.abandoned", f"B{number}"))
+    shop.tick(hours=1)
+    fresh = {"received_at": AT + timedelta(days=15)}
+    shop.feed(till.say("item.added", "B9", **fresh), till.say("bag.weight", "B9", weight_mg=1, **fresh))
+    left = []
+    for hour in range(3):
+        shop.tick(days=15, hours=hour)
+        left.append(shop.db.execute("SELECT count(*) FROM till_event").fetchone()[0])
+        shop.restart()
+        assert shop.rule.ack_seq("sco-1") == 8
+    assert left == [5, 2, 2]
+    assert results(shop.feed(till.said[0])) == ["duplicate"]
+
+
+def test_at_start_no_more_is_replayed_than_living_baskets_and_open_minutes_need() -> None:
+    shop, till = Shop(), Till(step_s=60)
+    for number in range(40):
+        shop.feed(till.say("item.added", f"B{number}"), till.say("basket.abandoned", f"B{number}"))
+        shop.tick(till.at, seconds=1)
+    kept = load(shop.db)
+    assert len(kept.replay["sco-1"]) <= 34  # half an hour of two-minute baskets, and the newest minute
+    assert len(kept.logs["sco-1"].seen) == 80
+
+
+async def test_the_catalogues_weights_are_read_from_the_master_data(tmp_path: Path) -> None:
+    products = tuple(m.Product(gtin=g, name={"en": "x"}, weight_mg=mg) for g, mg in ((APPLE, 1000), (BREAD, None)))
+    async with opened(tmp_path / "a.db", projections=[PriceTables(), SaleTables()]) as store:
+        await store.append([m.ProductsUpdate(at=AT, source="hq", sequence=1, full=False, products=products)])
+        assert (await store.write(load)).catalogue == {APPLE: 1000}
+
+
+def test_a_new_shop_has_nothing() -> None:
+    assert load(Shop().db) == KeptSales(transactions=[], bodies=[])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT seq, received_at FROM till_event WHERE terminal = 'a' AND turn < 9 ORDER BY turn LIMIT 5",
+        "SELECT body FROM till_event WHERE terminal = 'a' AND turn IS NULL",
+        "SELECT turn FROM till_event WHERE terminal = 'a' AND turn >= 7 ORDER BY turn",
+        "SELECT seq FROM till_event WHERE terminal = 'a' ORDER BY seq DESC LIMIT 9",
+        "DELETE FROM pos_transaction WHERE day < '2026-01-01'",
+    ],
+)
+def test_no_query_scans_or_sorts_a_table(query: str) -> None:
+    plan = [row[3] for row in Shop().db.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert plan
+    assert all(step.startswith("SEARCH") for step in plan), plan
