@@ -2,7 +2,7 @@
 
 An event whose predecessors have not come waits for them: ten minutes, or until too many wait. Then the gap is given
 up, said, and remembered: what comes of it later is applied late. Memory is bounded: of the newest 10 000 events of a
-terminal the bodies are compared (as hashes, about 1 MB), of older ones the number alone says that they are repeats.
+terminal the bodies are compared (as hashes, about 1.5 MB), of older ones the number alone says that they are repeats.
 A terminal that is heard for the first time begins at 1; one that does not waits ten minutes once.
 Not here: what an event does (`basket.py`), how it is kept (`store/apply_sales.py`).
 """
@@ -18,7 +18,7 @@ from gateway.sale_notes import Gap, KeptLog, TillGapsKept
 REMEMBERED = 10_000  # numbers back that bodies are compared
 WAITING = 2_000  # events that may wait for others
 PATIENCE = timedelta(minutes=10)
-GAPS = 1_000  # gaps remembered; a terminal with more has lost count, and its oldest gaps are closed for ever
+GAPS = 1_000  # gaps remembered; a terminal with more has lost count: what comes of its oldest ones counts as a repeat
 
 
 class Ready(NamedTuple):

@@ -117,4 +117,4 @@ def test_gaps_given_up_are_remembered_over_a_restart_and_bounded(monkeypatch: py
     monkeypatch.setattr(till_log, "GAPS", 1)
     shop.feed(*numbered(7, 9))
     shop.tick(minutes=11)
-    assert results(shop.feed(*numbered(8, 6))) == ["accepted", "conflict"]
+    assert results(shop.feed(*numbered(8, 6))) == ["accepted", "duplicate"]
