@@ -38,17 +38,17 @@ class Lane:
 
     async def serve(self, shopper: Shopper) -> None:
         """Let one shopper do all that the script says; whoever has not paid then has left."""
-        await self._wait(shopper.before_s)
         self._lines = []
         self._machine.open()
         for step in shopper.steps:
-            await self._wait(shopper.pause_s)
+            await self.wait(shopper.pause_s)
             await self._do(step)
             if self._machine.basket is None:
                 return
         self._machine.abandon("left")
 
-    async def _wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
+        """Let people take their time."""
         await asyncio.sleep(seconds / self._speed)
 
     async def _do(self, step: Step) -> None:
@@ -60,7 +60,7 @@ class Lane:
             case Recount(scan=scan, quantity=quantity):
                 self._recount(scan, quantity)
             case Wait(seconds=seconds):
-                await self._wait(seconds)
+                await self.wait(seconds)
             case Assist(reason=reason, seconds=seconds):
                 await self._assist(reason, seconds)
             case Fail(reason=reason):
@@ -110,7 +110,7 @@ class Lane:
 
     async def _assist(self, reason: str, seconds: float) -> None:
         self._machine.assist(reason)
-        await self._wait(seconds)
+        await self.wait(seconds)
         self._machine.assisted(reason)
 
     def _fail(self, reason: str) -> None:

@@ -71,6 +71,7 @@ class Till:
         self.feeder = Feeder(terminal, self.prices, rough, clock, rng("feed"))
         self._sender = Sender(terminal, self.log, rough, self.mishaps, clock, rng("sending"), self.die)
         self._lane = Lane(self.machine, self.prices, rough, ledger, config.speed)
+        self._coming: Shopper | None = None
         self._shoppers: Iterator[Shopper] = iter(shoppers)
         self._speed = config.speed
         self._death: asyncio.Future[float] | None = None
@@ -114,7 +115,10 @@ class Till:
                 tasks.append(group.create_task(self.feeder.run(), name=f"till {self.terminal}: reads the feed"))
                 tasks.append(group.create_task(self.feeder.listen(), name=f"till {self.terminal}: listens"))
             self.machine.status("idle")
-            for shopper in self._shoppers:
+            while (shopper := self._coming or next(self._shoppers, None)) is not None:
+                self._coming = shopper  # whoever is still on the way comes also when the till is off meanwhile
+                await self._lane.wait(shopper.before_s)
+                self._coming = None
                 await self._lane.serve(shopper)
             await self._sender.drained()
             for task in tasks:

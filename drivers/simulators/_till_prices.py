@@ -23,7 +23,7 @@ LOOK_UP_S = 2.0  # a shopper waits no longer for a price
 FEED_S = 30.0
 NO_LEASE_S = 5.0  # until the next try when there is no leave yet
 BEHIND_S = 0.1  # the feed went on while it was read
-RETRY_S = (1.0, 30.0)
+RETRY_S = (1.0, 60.0)
 RENEWALS = 3  # tries within the time of one lease
 PAGES = 1000  # of one reading of the feed; more is an endless one
 

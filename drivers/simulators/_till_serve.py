@@ -19,7 +19,7 @@ from aiohttp import web
 from drivers.simulators import _till_wire as wire
 from drivers.simulators._till_cache import PriceCache
 from drivers.simulators._till_client import HttpLink
-from drivers.simulators._till_clock import utc_now
+from drivers.simulators._till_clock import Utc, utc_now
 from drivers.simulators._till_life import TillConfig
 from drivers.simulators._till_link import Away, Link
 from drivers.simulators._till_prices import FEED_S, read_feed
@@ -73,7 +73,10 @@ def read_tokens(path: Path) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def tills_at(
-    where: Where, config: TillConfig, shoppers: Mapping[str, Iterable[Shopper]] | None = None
+    where: Where,
+    config: TillConfig,
+    shoppers: Mapping[str, Iterable[Shopper]] | None = None,
+    utc: Utc = utc_now,
 ) -> AsyncIterator[TillFleet]:
     """Yield tills that talk to a gateway over sockets. Without articles they learn what is on sale, however long.
 
@@ -84,7 +87,7 @@ async def tills_at(
         links = {terminal: HttpLink(session, where.base_url, token) for terminal, token in where.tokens.items()}
         if not config.articles:
             config = replace(config, articles=await learn(next(iter(links.values()))))
-        yield TillFleet(links, config, shoppers)
+        yield TillFleet(links, config, shoppers, utc)
 
 
 async def learn(link: Link) -> tuple[Article, ...]:
