@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from drivers._checkout_problem import Problem
-from drivers._terminal_tokens import TERMINAL, Reason, TerminalTokens
-from gateway.driver import Clock
+from drivers._terminal_tokens import Reason, TerminalTokens
+from gateway.driver import Certificates, Clock
 from gateway.errors import ConfigError
 
 FAILURES, WITHIN_S, LOCKED_S = 10, 300.0, 300.0
 MAX_ADDRESSES = 1_000  # remembered; the one that failed longest ago is forgotten first
-URI_PREFIX = "aisled:terminal:"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="aisled"'}
 _BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]+=*)")
 
@@ -54,8 +53,10 @@ class Failures:
 class Doorkeeper:
     """Tells which terminal asks, or raises Problem (401, 429)."""
 
-    def __init__(self, device: str, tokens: TerminalTokens, clock: Clock) -> None:
-        self._device, self._tokens, self._clock = device, tokens, clock
+    def __init__(
+        self, device: str, tokens: TerminalTokens, clock: Clock, certificates: Certificates | None = None
+    ) -> None:
+        self._device, self._tokens, self._clock, self._certificates = device, tokens, clock, certificates
         self._failures = Failures()
         self.trouble: str | None = None  # why the file of tokens cannot be read now
         self.refused = 0  # since the start
@@ -74,8 +75,10 @@ class Doorkeeper:
         self, authorization: str | None, certificate: Mapping[str, Any] | None, address: str, asked: str, now_s: float
     ) -> str:
         """Return the terminal that asks. `asked` is the one that the path names, for the log."""
-        if authorization is None and (named := terminal_of(certificate)) is not None:
-            return named
+        if authorization is None and certificate and self._certificates is not None:
+            named = self._certificates.terminal_of(certificate)
+            if named is not None:
+                return named
         reason, terminal = self._judge(authorization)
         if reason is None:
             return terminal
@@ -117,17 +120,3 @@ _ADVICE = {
     "unknown token": "this token is not known here, or was revoked: ask for a new one for this terminal",
     "expired token": "this token was replaced by a newer one and its time is over: put the newer one in",
 }
-
-
-def terminal_of(certificate: Mapping[str, Any] | None) -> str | None:
-    """Return the terminal of a verified client certificate: its one SAN URI `aisled:terminal:<id>`, or its common name.
-
-    A certificate that names two terminals is nobody's.
-    """
-    if not certificate:
-        return None
-    uris = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "URI"]
-    named = [value.removeprefix(URI_PREFIX) for value in uris if value.startswith(URI_PREFIX)]
-    if not named:
-        named = [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
-    return named[0] if len(named) == 1 and TERMINAL.fullmatch(named[0]) else None

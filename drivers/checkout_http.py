@@ -36,7 +36,7 @@ from gateway.messages.tills import Terminal
 
 TICK_S = 1.0
 RENEW_S = 3600.0  # a certificate that was renewed serves new connections within the hour
-FINISH_S = 1.0  # for requests in hand at a stop
+FINISH_S = 0.8  # for requests in hand at a stop; aiohttp may take it twice
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,7 @@ class Driver:
         self._evidence = Evidence()
         self._tls: ssl.SSLContext | None = None
         self._streams: Streams | None = None
+        self._gate: Gate | None = None
         self.port: int | None = None  # where it listens, once it does
 
     async def run(self, emit: Emit) -> None:
@@ -116,7 +117,7 @@ class Driver:
             raise ConfigError("this gateway has no prices and keeps no events: checkout_http cannot serve tills")
         await self._renew()
         tokens = TerminalTokens(config.tokens_file or services.data_dir / "terminals.json")
-        doorkeeper = Doorkeeper(config.id, tokens, services.clock)
+        doorkeeper = Doorkeeper(config.id, tokens, services.clock, services.certificates)
         doorkeeper.reload()
         known = None if config.terminals is None else frozenset(config.terminals)
         calls = Calls(config.id, services.tills, services.clock, self._evidence)
@@ -151,12 +152,12 @@ class Driver:
             site.serve,
             access_log=None,
             logger=_http_log(),
-            lingering_time=2.0,
+            lingering_time=0.5,
             keepalive_timeout=IDLE_S,
             auto_decompress=False,
         )
         limits = (config.connections_max, config.connections_per_address_max)
-        site.gate = gate = Gate(config.id, listening, server, lambda: self._tls, limits)
+        site.gate = self._gate = gate = Gate(config.id, listening, server, lambda: self._tls, limits)
         self.port = listening.getsockname()[1]
         self._evidence.where = f"listening on {config.host} port {self.port}"
         async with asyncio.TaskGroup() as group:
@@ -167,6 +168,7 @@ class Driver:
                 self.port = None
                 gate.shut()
                 streams.end()
+                server.pre_shutdown()  # those that ask nothing just now
                 await server.shutdown(FINISH_S)
 
     async def _watch(self, streams: Streams, doorkeeper: Doorkeeper) -> None:

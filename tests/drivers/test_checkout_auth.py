@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from drivers import _terminal_tokens as tokens
-from drivers._checkout_auth import FAILURES, LOCKED_S, MAX_ADDRESSES, WITHIN_S, Failures, terminal_of
+from drivers._checkout_auth import FAILURES, LOCKED_S, MAX_ADDRESSES, WITHIN_S, Failures
 from drivers._checkout_routes import ROUTES
 from drivers.checkout_http import Config
 from tests.drivers.checkout_shop import OTHER, TILL, Shop, event, open_shop, until
@@ -145,24 +145,6 @@ def test_failures_of_many_addresses_are_forgotten_oldest_first() -> None:
     assert failures.locked_s("a", 10) == 0
     assert len(failures._at) == MAX_ADDRESSES
     assert not failures._locked
-
-
-@pytest.mark.parametrize(
-    ("uris", "names", "terminal"),
-    [
-        (["aisled:terminal:till-1"], ["any"], "till-1"),
-        (["other:x"], ["till-2"], "till-2"),
-        (["aisled:terminal:a", "aisled:terminal:b"], ["till-2"], None),
-        ([], ["till-1", "till-2"], None),
-        ([], ["Till 1"], None),
-        (["aisled:terminal:"], ["till-2"], None),
-    ],
-)
-def test_a_certificate_names_one_terminal_or_nobody(uris, names, terminal) -> None:
-    peer = {"subjectAltName": [("URI", one) for one in uris], "subject": [[("commonName", one)] for one in names]}
-    assert terminal_of(peer) == terminal
-    assert terminal_of({}) is None
-    assert terminal_of(None) is None
 
 
 @pytest.mark.parametrize(
