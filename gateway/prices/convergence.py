@@ -49,13 +49,21 @@ def converged(progress: Progress | None, schedule: Schedule, at: datetime) -> li
 
 
 def late(schedule: Schedule, shelf: Shelf, alarm_s: float, at: datetime) -> list[m.Message]:
-    """Name the labels of every wave whose time is over, once a wave."""
+    """Name the labels of every wave whose time is over, once a wave.
+
+    `at` may be past the instant where a doubtful clock stopped the schedule: labels are late all the same. A label with
+    nothing to show and nothing on its glass (its product was removed) is waited for no longer.
+    """
     out: list[m.Message] = []
     for progress in schedule.waves.open_ones():
-        over = (schedule.now - progress.since).total_seconds() >= alarm_s
-        if progress.announced and progress.pending and over and not progress.excepted:
+        over = (max(schedule.now, at) - progress.since).total_seconds() >= alarm_s
+        if not (progress.announced and progress.pending and over):
+            continue
+        progress.pending = {label for label in progress.pending if shelf.target(shelf.glass(label)) is not None}
+        if progress.pending and not progress.excepted:
             progress.excepted = True
             out += [*_exceptions(progress, shelf, at), *schedule.states(progress.wave, at)]
+        out += converged(progress, schedule, at)
     return out
 
 
