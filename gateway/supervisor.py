@@ -45,7 +45,7 @@ class Supervisor:
         *,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._board = board
+        self._emit, self._board = emit, board
         self._keepers = {
             device: _Keeper(device, driver, emit, board, clock, jitter) for device, driver in drivers.items()
         }
@@ -69,6 +69,7 @@ class Supervisor:
         """Run all drivers until cancelled; then every device's state is `stopped`, whatever its driver did."""
         try:
             async with asyncio.TaskGroup() as group:
+                group.create_task(self._clear_old_alarms(), name="old alarms")  # before any keeper can raise a new one
                 for device, keeper in self._keepers.items():
                     self._board.declare(device, "unknown", "starting", "its driver was started", "wait a moment")
                     group.create_task(keeper.run(), name=f"keeper of {device}")
@@ -77,6 +78,17 @@ class Supervisor:
                 self._board.declare(
                     device, "stopped", "gateway_stopped", "the gateway was stopped", "start the gateway"
                 )
+
+    async def _clear_old_alarms(self) -> None:
+        """Say that no driver is parked: one may have been when the run before ended, and its alarm still stands."""
+        while facts := [keeper.cleared() for keeper in self._keepers.values() if not keeper.parked]:
+            try:
+                await self._emit(*facts)
+            except GatewayError as error:
+                log.warning("cleared alarms wait: %s", error, extra={"once": "alarm_waits"})
+                await asyncio.sleep(TELL_RETRY_S)
+            else:
+                return
 
 
 class _Keeper:
@@ -96,6 +108,7 @@ class _Keeper:
         self._bugs: deque[float] = deque(maxlen=BUGS)
         self._ceiling_s = FIRST_WAIT_S
         self._resumed = asyncio.Event()
+        self._alarm = f"driver-parked/{device}"
         self.parked = False
         self.abandoned = False
 
@@ -178,19 +191,21 @@ class _Keeper:
         self._resumed.clear()
         self.parked = True
         self._board.declare(self._device, "parked", reason, evidence, next_step)
-        alarm = f"driver-parked/{self._device}"
         text = f"{self._device} is not served: {evidence}"
-        await self._tell(self._alarm(alarm, text, next_step))
+        await self._tell(self._raised(text, next_step))
         await self._resumed.wait()
         self._board.declare(self._device, "unknown", "starting", "a person resumed it", "wait a moment")
-        await self._tell(AlarmCleared(at=self._clock.now(), source=self._device, alarm=alarm))
+        await self._tell(self.cleared())
         self._bugs.clear()
         self._ceiling_s = FIRST_WAIT_S
 
-    def _alarm(self, alarm: str, text: str, next_step: str) -> AlarmRaised:
-        now = self._clock.now()
+    def cleared(self) -> AlarmCleared:
+        return AlarmCleared(at=self._clock.now(), source=self._device, alarm=self._alarm)
+
+    def _raised(self, text: str, next_step: str) -> AlarmRaised:
+        now, subjects = self._clock.now(), (self._device,)
         return AlarmRaised(
-            at=now, source=self._device, alarm=alarm, text=text, next_step=next_step, subjects=(self._device,)
+            at=now, source=self._device, alarm=self._alarm, text=text, next_step=next_step, subjects=subjects
         )
 
     async def _tell(self, fact: Fact) -> None:

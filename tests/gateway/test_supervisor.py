@@ -179,7 +179,7 @@ def test_config_error_parks_at_once_and_resume_starts_again() -> None:
         assert not shop.supervisor.resume("nobody")
         await asyncio.sleep(1)
         assert len(ap.starts) == 2
-        assert [type(fact) for fact in shop.facts] == [AlarmRaised, AlarmCleared]
+        assert [type(fact) for fact in shop.facts] == [AlarmCleared, AlarmRaised, AlarmCleared]
         assert shop.state("ap") == ("unknown", "starting")
         await shop.stop()
 
@@ -308,3 +308,26 @@ def groups() -> Iterator[tuple[BaseException, type[GatewayError] | None]]:
 def test_verdict(error: BaseException, judged: type[GatewayError] | None) -> None:
     found = verdict(error)
     assert found is None if judged is None else type(found) is judged
+
+
+def test_alarms_of_the_run_before_are_cleared_before_new_ones_are_raised() -> None:
+    async def scenario() -> None:
+        shop = Shop(bad=Actor(fails(ConfigError("no such port"))), good=Actor(works))
+        await shop.run_for(1)
+        told = [(type(f), f.source) for f in shop.facts if isinstance(f, AlarmRaised | AlarmCleared)]
+        assert told == [(AlarmCleared, "bad"), (AlarmCleared, "good"), (AlarmRaised, "bad")]
+        await shop.stop()
+
+    run_virtual(scenario())
+
+
+def test_an_alarm_that_stands_again_is_not_cleared_late() -> None:
+    async def scenario() -> None:
+        shop = Shop(bad=Actor(fails(ConfigError("no such port"))), good=Actor(works))
+        shop.refuse = 1
+        await shop.run_for(60)
+        told = [(type(f), f.source) for f in shop.facts if isinstance(f, AlarmRaised | AlarmCleared)]
+        assert told == [(AlarmRaised, "bad"), (AlarmCleared, "good")]
+        await shop.stop()
+
+    run_virtual(scenario())
