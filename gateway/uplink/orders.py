@@ -32,6 +32,7 @@ from gateway.prices.waves import MAX_BYTES, MAX_SEQUENCE, gtin_fault, parse_part
 
 MasterKind = Literal["products", "bindings", "planogram"]
 
+NOT_YET = {"config", "models"}  # in the contract, for later
 MAX_COMMAND_BYTES = 65_536
 MAX_ISSUED_AHEAD = timedelta(days=1)
 _COMMAND_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -141,6 +142,9 @@ def parse_order(kind: str, payload: bytes, arrival: Arrival) -> Parsed:
     sort = _BY_TOPIC.get(kind)
     if sort is not None:
         return _master(sort, payload, arrival)
+    if kind in NOT_YET:
+        reason = f"this gateway does not take {kind} from head office yet; nothing was changed"
+        return refused_command(None, kind, reason, arrival)
     name = kind.removeprefix("commands/")
     if name == kind or not _COMMAND_NAME.fullmatch(name):
         return refused_command(None, kind, "this gateway takes no such order", arrival)

@@ -101,6 +101,21 @@ async def test_a_bad_order_is_answered_logged_once_and_gone(
     )
 
 
+async def test_what_is_not_taken_yet_is_said_upstream_and_in_the_log(
+    tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture
+):
+    office = HeadOffice()
+    async with office.at(broker.url), gateway(tmp_path / "gw", broker.url) as rig:
+        await online(rig)
+        order(office, "config", {"sequence": 1}, answer=None)
+        await until(lambda: office.arrived["business"] == [1])
+    assert office.bodies[0]["type"] == "aisled.command.refused.v1"
+    assert office.bodies[0]["data"]["name"] == "config"
+    reason = "this gateway does not take config from head office yet; nothing was changed"
+    assert office.bodies[0]["data"]["reason"] == reason
+    assert [record.reason for record in caplog.records if hasattr(record, "reason")] == [reason]
+
+
 async def test_a_master_item_refused_is_said_upstream(tmp_path: Path, broker: Mosquitto):
     office = HeadOffice()
     items = [{"gtin": "06901234567895", "name": {"en": "juice"}}]

@@ -141,7 +141,9 @@ def test_a_command_is_taken_with_its_arguments():
         ("commands/blink", {"id": "c", "issued_at": "2027-01-01T00:00:00Z", "issuer": "a"}, "c", "issued_at 2027"),
         ("commands/blink", b" " * 70_000, None, "70000 bytes, at most 65536"),
         ("commands/Bad Name", {}, None, "this gateway takes no such order"),
-        ("models", {}, None, "this gateway takes no such order"),
+        ("planograms", {}, None, "this gateway takes no such order"),
+        ("models", {}, None, "this gateway does not take models from head office yet; nothing was changed"),
+        ("config", {"sequence": 1}, None, "this gateway does not take config from head office yet"),
     ],
 )
 def test_a_bad_command_is_refused_with_its_id(kind: str, body: Any, command: str | None, reason: str):
