@@ -19,6 +19,7 @@ from gateway.errors import StoreError
 from gateway.messages import Message, Stream
 from gateway.store.ballast import Ballast
 from gateway.store.events import EventEncoder
+from gateway.store.journal import Head, head
 from gateway.store.ledger import Ledger, Projection
 from gateway.store.opening import Opening, OpenReport
 from gateway.store.outbox import Outbox, StoreClock, unsent
@@ -234,6 +235,10 @@ class Store:
     def _in_transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
         with transaction(self._outbox.connection):
             return function(self._outbox.connection)
+
+    async def journal_head(self) -> Head:
+        """Return the end of the price journal's chain. Who knows it can tell whether anything before it was changed."""
+        return await self.read(head)
 
     async def settle_doubt(self) -> None:
         """Forget `OpenReport.doubt`: what follows from it is kept."""

@@ -297,3 +297,11 @@ def test_a_part_that_does_not_fit_the_table_is_not_closed(db: sqlite3.Connection
     db.execute("UPDATE journal SET hash = zeroblob(32) WHERE n = 60")
     with pytest.raises(StoreError, match="does not end"):
         close_part(db, part, AT)
+
+
+async def test_the_head_that_head_office_is_told_is_that_of_the_last_row(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db", projections=[Journal()]) as store:
+        assert await store.journal_head() == (0, START)
+        await store.append([wanted(1, 300), sensor(), charged(2, 300)])
+        n, last = await store.read(lambda db: db.execute("SELECT n, hash FROM journal ORDER BY n DESC").fetchone())
+        assert await store.journal_head() == (n, last) == (2, last)
