@@ -111,7 +111,8 @@ class Feeder:
             except (Away, wire.BadAnswer):
                 wait_s, retry_s = retry_s * self._rng.uniform(0.5, 1.0), min(2 * retry_s, RETRY_S[1])
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poke.wait(), wait_s)
+                async with asyncio.timeout(wait_s):  # not wait_for: in 3.11 it can swallow a cancellation
+                    await self._poke.wait()
 
     async def renew(self) -> float:
         """Read the feed to its end and ask for a lease; return when to do so again. Raises Away, BadAnswer."""
