@@ -20,6 +20,7 @@ from gateway.messages import (
     ItemAdded,
     ItemRepriced,
     Message,
+    Nothing,
     Outcome,
     PosTransaction,
     ProductsUpdate,
@@ -126,19 +127,20 @@ class Sales:
             outcome = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=_first(error))
             return [_answer(event, outcome)]
         outcome, ready, notes, ack = self._log.take(event)
-        out, kept = list(notes), outcome.result != "accepted"
+        out, waits = list(notes), outcome.result == "accepted"
         for one in ready:
-            mine = one.event is event
-            out += self._apply(one, body if mine else _read(one.event), ack)
-            kept |= mine
-        if not kept:
+            if one.event is event:
+                self._apply(one, body, ack, out)
+                waits = False
+            else:
+                self._apply(one, _read(one.event), ack, out)
+        if waits:
             out.append(TillEventKept(at=event.at, source=event.source, event=event, turn=None, basket=None, ack=ack))
         out.append(_answer(event, outcome))
         return out
 
-    def _apply(self, ready: Ready, body: Wire | None, ack: int) -> list[Message]:
+    def _apply(self, ready: Ready, body: Wire | None, ack: int, out: list[Message]) -> None:
         event = ready.event
-        out: list[Message] = []
         name, one = self._baskets.find(event, late=ready.late)
         if one is None and name is not None and begins(event):
             bag_mg = self._terminals.bag_mg(event.terminal)
@@ -149,12 +151,11 @@ class Sales:
         out.append(_kept(ready, None if one is None else name, ack))
         self._terminals.hear(event, body, ready.turn, late=ready.late)
         if one is not None:
-            out += self._within(one, event, body, late=ready.late)
-        return out
+            self._within(one, ready, body, out)
 
-    def _within(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> list[Message]:
-        settled = self._hear(one, event, body, late=late)
-        out: list[Message] = []
+    def _within(self, one: Living, ready: Ready, body: Wire | None, out: list[Message]) -> None:
+        event = ready.event
+        settled = self._hear(one, event, body, late=ready.late)
         if isinstance(body, PRICED):
             line = one.basket.lines.get(body.line)
             wrong = None if line is None else mismatch(event, one.name, line.item, body)
@@ -164,7 +165,6 @@ class Sales:
             out += self._settled(one, settled)
         if one.basket.stage is Stage.CLOSED:
             out += self._after_payment(one)
-        return out
 
     def _hear(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> Settled | None:
         if not late:
@@ -214,7 +214,7 @@ class Sales:
     def _tick(self, at: datetime) -> list[Message]:
         ready, out = self._log.tick(at)
         for one in ready:
-            out += self._apply(one, _read(one.event), self._log.ack_seq(one.event.terminal))
+            self._apply(one, _read(one.event), self._log.ack_seq(one.event.terminal), out)
         for basket in self._baskets.silent(at):
             out += self._end(basket, at)
         out += self._terminals.tick(at)
@@ -246,9 +246,11 @@ class Sales:
 
 
 def _read(event: TillEvent) -> Wire | None:
-    """Return what an event says more; None when its kind is not known. Raises ValidationError."""
+    """Return what an event says more; None when that is nothing, or its kind is not known. Raises ValidationError."""
     kind = EVENT_DATA.get(event.kind)
-    return None if kind is None else kind.model_validate(event.data)
+    if kind is None or (kind is Nothing and not event.data):
+        return None
+    return kind.model_validate(event.data)
 
 
 def _read_kept(event: TillEvent) -> Wire | None:

@@ -85,7 +85,7 @@ class Terminals:
 
 def _hear(one: _Terminal, event: TillEvent, body: Wire | None) -> None:
     one.source, one.last_received = event.source, event.received_at
-    if event.at - event.received_at > AHEAD:
+    if event.at > event.received_at and event.at - event.received_at > AHEAD:
         return
     at_s = event.at.timestamp()
     if at_s > one.last_s:
@@ -131,13 +131,22 @@ def _spend(one: _Terminal, until_s: float) -> None:
         return
     if not one.busy and not one.queue:
         return
-    for number in range(int(start_s // 60), int(until_s // 60) + 1):
-        minute = _minute(one, number)
-        if minute is not None:
-            spent_s = min(until_s, 60.0 * number + 60) - max(start_s, 60.0 * number)
-            minute.busy_s += spent_s if one.busy else 0.0
-            if one.queue:
-                minute.wait_s = (minute.wait_s or 0.0) + spent_s
+    first, last = int(start_s // 60), int(until_s // 60)
+    if first == last:  # nearly always
+        _pass(one, first, until_s - start_s)
+        return
+    for number in range(first, last + 1):
+        _pass(one, number, min(until_s, 60.0 * number + 60) - max(start_s, 60.0 * number))
+
+
+def _pass(one: _Terminal, number: int, spent_s: float) -> None:
+    minute = _minute(one, number)
+    if minute is None:
+        return
+    if one.busy:
+        minute.busy_s += spent_s
+    if one.queue:
+        minute.wait_s = (minute.wait_s or 0.0) + spent_s
 
 
 def _leave(one: _Terminal) -> None:

@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import messages as m
+from gateway.sale_notes import TillOutcome
 from tests.rules.sales_kit import APPLE, AT, BREAD, CHEESE, Shop, Till, event, of, results
 
 LINES, PRICES = st.integers(1, 4), st.integers(1, 500)
@@ -50,6 +52,10 @@ def spoken(actions: Sequence[tuple[str, dict[str, Any]]]) -> list[m.TillEvent]:
     return till.said
 
 
+def ids(shop: Shop) -> list[str]:
+    return [fact.id for fact in shop.facts() if fact.id is not None]
+
+
 def said(shop: Shop) -> list[str]:
     """Return the facts as head office gets them, less those that time alone brings."""
     facts = [fact for fact in shop.facts() if not isinstance(fact, m.TerminalMinute)]
@@ -80,13 +86,39 @@ def test_any_delivery_over_any_restarts_gives_the_facts_of_delivery_in_order(
 
 
 @settings(max_examples=150, deadline=None)
+@given(st.lists(ACTIONS, max_size=25), st.data())
+def test_restarts_change_nothing_whatever_is_lost_and_however_late(
+    actions: list[tuple[str, dict[str, Any]]], data: st.DataObject
+) -> None:
+    """Here events are lost for ever, gaps are given up, baskets time out: with or without restarts, all is the same."""
+    events = spoken(actions)
+    steps = st.one_of(st.sampled_from(events), st.sampled_from([3, 11, 40])) if events else st.just(11)
+    steady, shaken, minutes = Shop(), Shop(), 0
+    for step in data.draw(st.lists(steps, max_size=40)):
+        if isinstance(step, int):
+            minutes += step
+        message = m.Tick(at=AT, source=m.GATEWAY) if isinstance(step, int) else step
+        late = {"at" if isinstance(step, int) else "received_at": AT + timedelta(minutes=minutes)}
+        for shop in (steady, shaken):
+            shop.feed(message.model_copy(update=late))
+        if data.draw(st.booleans()):
+            shaken.restart()
+    for shop in (steady, shaken):
+        shop.tick(minutes=minutes + 50)
+    assert shaken.facts() == steady.facts()
+    assert [one for one in shaken.all if isinstance(one, TillOutcome)] == [
+        one for one in steady.all if isinstance(one, TillOutcome)
+    ]
+    assert len(ids(steady)) == len(set(ids(steady)))
+
+
+@settings(max_examples=150, deadline=None)
 @given(st.lists(ACTIONS, max_size=40))
 def test_each_line_is_sold_once_and_sums_are_exact(actions: list[tuple[str, dict[str, Any]]]) -> None:
     shop = Shop()
     shop.feed(*spoken(actions))
     lines, baskets = of(shop.all, m.SaleLine), of(shop.all, m.SaleBasket)
-    ids = [fact.id for fact in shop.facts() if not isinstance(fact, m.TerminalMinute)]
-    assert len(set(ids)) == len(ids)
+    assert len(set(ids(shop))) == len(ids(shop))
     by_cause: dict[str, int] = defaultdict(int)
     for line in lines:
         by_cause[line.cause] += line.amount_minor
