@@ -74,6 +74,25 @@ def test_past_its_lease_a_cache_sells_only_when_the_fault_says_so() -> None:
     assert mended.ledger.lines == []
 
 
+@pytest.mark.parametrize(("to_s", "back_s"), [(0.0, 20.0), (20.0, 0.0), (10.0, 10.0)])
+def test_a_lease_runs_from_before_the_question_however_slow_the_answer(to_s, back_s) -> None:
+    class Far(DirectLink):
+        async def request(self, method, path, body, deadline_s, headers) -> Answer:
+            del deadline_s, headers
+            await asyncio.sleep(to_s if method == "PUT" else 0.0)
+            answer = self.gateway.handle(method, path, body)
+            await asyncio.sleep(back_s if method == "PUT" else 0.0)
+            return answer
+
+    async def main() -> None:
+        fleet = TillFleet({"sco-1": Far(Gateway(lease_s=60))}, TillConfig(ARTICLES, "cache"), {}, VirtualClock().now)
+        till = fleet.tills["sco-1"]
+        await till.feeder.renew()
+        assert [till.prices.cache.lease(at_s) for at_s in (59.9, 60.1)] == ["held", "over"]
+
+    run(main)
+
+
 def test_a_caching_till_asks_nobody_while_its_lease_lasts() -> None:
     gateway = Gateway()
     fleet = play(gateway, [Shopper(MILK_ONLY.steps, 1.0, before_s=5.0)] * 3, mode="cache")
