@@ -18,6 +18,10 @@ class Away(ConnectionError):
     """No answer: whether the gateway did what it was asked is not known."""
 
 
+class Unwelcome(ValueError):
+    """The gateway does not know this terminal or its token: a person must act."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer of the gateway. `retry_after_s`: it asks for patience."""

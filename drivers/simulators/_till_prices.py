@@ -14,7 +14,7 @@ from drivers.simulators import _till_wire as wire
 from drivers.simulators._till_basket import Quote
 from drivers.simulators._till_cache import PriceCache
 from drivers.simulators._till_clock import TillClock
-from drivers.simulators._till_link import Answer, Away, Link, Mishaps
+from drivers.simulators._till_link import Answer, Away, Link, Mishaps, Unwelcome
 from drivers.simulators._till_shopper import Article
 
 Mode = Literal["ask", "fallback", "cache"]
@@ -146,7 +146,7 @@ class Feeder:
 
 
 async def read_feed(cache: PriceCache, link: Link) -> None:
-    """Read the feed into a cache up to its end, however many answers it takes. Raises Away, BadAnswer."""
+    """Read the feed into a cache up to its end, however many answers it takes. Raises Away, BadAnswer, Unwelcome."""
     for _ in range(PAGES):
         since = cache.version
         answer = await link.request("GET", wire.feed_path(since), None, FEED_S)
@@ -170,6 +170,8 @@ def _kind(text: str) -> str:
 
 
 def _good(answer: Answer) -> Answer:
+    if answer.status in (401, 403):
+        raise Unwelcome(f"status {answer.status}: {answer.body[:200]!r}")
     if answer.status != 200:
         raise Away(f"status {answer.status}: {answer.body[:200]!r}")
     return answer

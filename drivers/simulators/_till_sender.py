@@ -10,7 +10,7 @@ from random import Random
 
 from drivers.simulators import _till_wire as wire
 from drivers.simulators._till_clock import TillClock, rfc3339
-from drivers.simulators._till_link import Away, Link, Mishaps
+from drivers.simulators._till_link import Away, Link, Mishaps, Unwelcome
 from drivers.simulators._till_log import Event, EventLog
 
 POST_S = 15.0
@@ -19,10 +19,6 @@ LONGEST_WAIT_S = 600.0  # however long the gateway asks to wait
 Die = Callable[[float], None]  # cuts the power, for so many seconds
 
 PIECE = 20  # most events in one piece of a shuffled batch
-
-
-class Unwelcome(ValueError):
-    """The gateway does not know this terminal or its token: a person must act."""
 
 
 class Sender:

@@ -91,7 +91,7 @@ async def tills_at(
 
 
 async def learn(link: Link) -> tuple[Article, ...]:
-    """Return what the gateway has prices for, waiting until that is something."""
+    """Return what the gateway has prices for, waiting until that is something. Raises Unwelcome."""
     while True:
         with contextlib.suppress(Away, wire.BadAnswer):
             cache = PriceCache()

@@ -19,10 +19,9 @@ from typing import Any, get_args
 from drivers.simulators._till_clock import TillClock, Utc, utc_now
 from drivers.simulators._till_faults import Faults
 from drivers.simulators._till_life import Till, TillConfig
-from drivers.simulators._till_link import Link
+from drivers.simulators._till_link import Link, Unwelcome
 from drivers.simulators._till_prices import Mode
 from drivers.simulators._till_script import play
-from drivers.simulators._till_sender import Unwelcome
 from drivers.simulators._till_shopper import Article, Shopper, random_shopper
 from drivers.simulators._till_truth import Charged, Ledger, as_json
 
@@ -33,7 +32,7 @@ class TillFleet:
     """The tills of one shop and those who stand in front of them.
 
     `links`: terminal -> its way to the gateway. `shoppers`: terminal -> those who come, in order; without, they are
-    drawn from the seed and never end. `modes`: how a till uses its cache. Needs a running loop only in `run`.
+    drawn from the seed, `config.baskets` of them. Needs a running loop only in `run`. Over sockets: `tills_at`.
     """
 
     def __init__(

@@ -174,6 +174,16 @@ async def test_the_command_serves_its_shoppers_and_ends(tokens) -> None:
     assert gateway.ack("sco-2") > 0
 
 
+async def test_the_command_ends_when_the_gateway_does_not_know_it(tmp_path) -> None:
+    path = tmp_path / "stolen"
+    path.write_text("sco-1 stolen\n")
+    async with listening(Gateway()) as url:
+        process = await command("--gateway", url, "--token-file", str(path))
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+    assert (process.returncode, out) == (2, b"")
+    assert err.startswith(b"till: status 401")
+
+
 async def test_the_command_stops_when_told(tokens) -> None:
     async with listening(Gateway()) as url:
         process = await command("--gateway", url, "--token-file", tokens)
