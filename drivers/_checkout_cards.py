@@ -18,8 +18,12 @@ _SHAPES = (
     re.compile(r"(?<!\d)\d{13,19}(?!\d)"),
     *(re.compile(rf"(?<!\d)(?=({_GAP.join(rf'[0-9]{{{n}}}' for n in shape)})(?!\d))") for shape in _GROUPS),
 )
-# Of plain ASCII JSON: no card number is in bytes that this does not find. It finds much else, and is fast.
-_SUSPECT = re.compile(rb"(?<![0-9])(?:[3-6][0-9]|2[2-7])[0-9]{2}(?:[0-9]{9,15}(?![0-9])|[0-9]{0,2}[ -][0-9]{3,13})")
+# No card number is where these find nothing; they find much else, and are fast. The first is for plain ASCII JSON.
+_SUSPECT = re.compile(rb"[2-6](?<![0-9].)[0-9]{3}(?:([0-9]{9,15})(?![0-9])|[0-9]{0,2}[ -][0-9]{3,13})", re.DOTALL)
+_LONG = re.compile(rf"\d(?<!\d.)\d{{3}}(?:\d{{9,15}}(?!\d)|\d{{0,2}}{_GAP}\d{{3,13}})", re.DOTALL)
+_SHORTEST = 13
+_ZERO = ord("0")
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 _CODE_MEMBERS = ("scan", "gtin")
 _CODE_LENGTHS = (8, 12, 13, 14, 18)  # GTIN-8, UPC-A, EAN-13, GTIN-14, and the scale codes of China
 _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
@@ -28,6 +32,8 @@ _GTIN_IN = re.compile(r"(?:^\(01\)|^01|/01/)(\d{14})")
 
 def looks_like_card(text: str) -> bool:
     """Tell whether a card number stands anywhere in the text."""
+    if len(text) < _SHORTEST or _LONG.search(text) is None:
+        return False
     return any(_is_card(found) for _, _, found in _candidates(text))
 
 
@@ -41,7 +47,9 @@ def mask(text: str) -> str:
 
 def is_suspect(body: bytes) -> bool:
     """Tell whether a JSON body could hold a card number; a quick look that only errs on the safe side."""
-    return not body.isascii() or b"\\" in body or _SUSPECT.search(body) is not None
+    if not body.isascii() or b"\\" in body:
+        return True
+    return any(found[1] is None or _luhn_is_right(found[0]) for found in _SUSPECT.finditer(body))
 
 
 def card_member(value: Any, name: str = "") -> str | None:  # noqa: ANN401 (what JSON gives)
@@ -53,8 +61,10 @@ def card_member(value: Any, name: str = "") -> str | None:  # noqa: ANN401 (what
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     text = str(value)
+    if not looks_like_card(text):
+        return None
     is_code = name.rpartition(".")[2] in _CODE_MEMBERS and is_product_code(text)
-    return name if not is_code and looks_like_card(text) else None
+    return None if is_code else name
 
 
 def is_product_code(text: str) -> bool:
@@ -85,12 +95,13 @@ def _candidates(text: str) -> Iterator[tuple[int, int, str]]:
 
 def _is_card(found: str) -> bool:
     digits = "".join(str(int(char)) for char in found if char.isdecimal())
-    return _ISSUER.match(digits) is not None and _luhn_is_right(digits)
+    return _ISSUER.match(digits) is not None and _luhn_is_right(digits.encode())
 
 
-def _luhn_is_right(digits: str) -> bool:
-    odd, even = digits[-1::-2], digits[-2::-2]
-    return (sum(map(int, odd)) + sum(sum(divmod(2 * int(digit), 10)) for digit in even)) % 10 == 0
+def _luhn_is_right(digits: bytes) -> bool:
+    """ISO/IEC 7812-1, annex B: each second digit from the right counts double, and above 9 as the sum of its digits."""
+    odd, even = digits[-1::-2], digits[-2::-2].translate(_DOUBLED)
+    return (sum(odd) + sum(even) - _ZERO * len(digits)) % 10 == 0
 
 
 def _gs1_check_is_right(digits: str) -> bool:

@@ -41,6 +41,7 @@ _CONTROL: dict[str, type[bodies.LeaseFrame | bodies.VerifyFrame]] = {
     "lease": bodies.LeaseFrame,
     "verify": bodies.VerifyFrame,
 }
+_KINDS = {"events", *_CONTROL}
 
 
 @dataclass(slots=True)
@@ -67,14 +68,12 @@ def read_frame(data: bytes) -> Frame:
 
 
 def _read(data: bytes) -> Frame:
-    if data.startswith(b"["):
+    try:
         return Frame(read_batch(data))
-    kind = _KIND.validate_json(data).type
-    if kind == "events":
-        return _with_time(data)
-    if kind in _CONTROL:
-        return Frame(_CONTROL[kind].model_validate_json(data))
-    return Frame(read_batch(data))
+    except Problem:
+        if data.startswith(b"[") or (kind := _KIND.validate_json(data).type) not in _KINDS:
+            raise
+    return _with_time(data) if kind == "events" else Frame(_CONTROL[kind].model_validate_json(data))
 
 
 def _with_time(data: bytes) -> Frame:
