@@ -214,3 +214,22 @@ def test_a_scale_that_errs_on_one_side_raises_an_alarm_until_it_does_not() -> No
     (raised,), (cleared,) = of(shop.all, m.AlarmRaised), of(shop.all, m.AlarmCleared)
     assert raised.alarm == cleared.alarm == "bagging scale sco-1"
     assert "weighs more than expected" in raised.text
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([scan(), roi(BREAD), PAY], [scan(CHEESE, 2), PAY]),
+        ([scan(), PAY, scan(BREAD, 2), CLOSE], [CLOSE]),
+    ],
+    ids=["at the payment", "after it"],
+)
+def test_nothing_is_reviewed_twice_also_over_a_restart(before: list[Step], after: list[Step]) -> None:
+    for restart in (False, True):
+        shop, till = Shop(EVERYTHING), Till()
+        for number, (kind, data) in enumerate([*before, *after]):
+            if restart and number == len(before):
+                shop.restart()
+            said = ("payment.succeeded", {"amount_minor": 250}) if kind == "pay" else (kind, data)
+            shop.feed(till.say(said[0], **said[1]))
+        assert len(of(shop.all, m.ReviewSuggested)) == 1
