@@ -258,7 +258,8 @@ class App:
 
     async def _backlog(self) -> Backlog:
         waiting, hours = self.store.waiting(), [h for h in self.store.hours_left().values() if h is not None]
-        return Backlog(waiting["business"], waiting["telemetry"], min(hours, default=None))
+        rows, head = await self.store.journal_head()
+        return Backlog(waiting["business"], waiting["telemetry"], min(hours, default=None), rows, head.hex())
 
     def _on_trouble(self, text: str | None) -> None:
         self._disk_trouble = text is not None

@@ -45,9 +45,7 @@ class Ticker:
             trusted = self._clock.quality != "unknown"
             if self._pricing.more or (trusted and self._due()) or loop.time() - told_at >= EVERY_S:
                 told_at = loop.time()
-                await self._submit(
-                    Tick(at=self._clock.now() if trusted else self._pricing.schedule.now, source=GATEWAY)
-                )
+                await self._submit(Tick(at=self._clock.now(), source=GATEWAY, trusted=trusted))
                 continue
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._delay_s() if trusted else EVERY_S):

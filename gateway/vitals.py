@@ -24,11 +24,16 @@ log = logging.getLogger(__name__)
 
 
 class Backlog(NamedTuple):
-    """What waits for head office, and how many hours until the quota is full at the present rate (None = never)."""
+    """What waits for head office, and how many hours until the quota is full at the present rate (None = never).
+
+    `journal_rows`, `journal_head`: the end of the price journal's chain.
+    """
 
     business: int
     telemetry: int
     hours_left: float | None
+    journal_rows: int | None = None
+    journal_head: str | None = None
 
 
 class QualityClock(Clock, Protocol):
@@ -75,6 +80,8 @@ class Vitals:
             rss_mib=rss_mib(),
             loop_lag_ms=round(self._worst_lag_s * 1000, 1),
             timequality=self._clock.quality,
+            journal_rows=backlog.journal_rows,
+            journal_head=backlog.journal_head,
         )
 
 

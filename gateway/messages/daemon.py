@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from gateway.messages.kinds import Fact, Reason, Stream
+from gateway.messages.kinds import Digest, Fact, Reason, Stream
 
 
 class MasterApplied(Fact):
@@ -110,7 +110,10 @@ class GatewayStopped(Fact):
 
 
 class GatewayHealth(Fact):
-    """The daemon's own figures, once a minute."""
+    """The daemon's own figures, once a minute.
+
+    `journal_rows` and `journal_head` name the end of the price journal: who keeps them can tell a rewritten chain.
+    """
 
     type: ClassVar[str] = "gateway.health"
     stream: ClassVar[Stream] = "telemetry"
@@ -121,6 +124,8 @@ class GatewayHealth(Fact):
     rss_mib: int
     loop_lag_ms: float
     timequality: Literal["synced", "holdover", "unknown"]
+    journal_rows: int | None = None
+    journal_head: Digest | None = None
 
 
 class SensorEvent(Fact):

@@ -21,7 +21,9 @@ class LabelSeen(Reading):
 
 
 class Tick(Reading):
-    """Time went on: schedules and deadlines are looked at."""
+    """Time went on: schedules and deadlines are looked at. Not `trusted`: nothing may come into force by this clock."""
+
+    trusted: bool = True
 
 
 class LabelLeft(Reading):

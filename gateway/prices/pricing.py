@@ -22,6 +22,7 @@ from gateway.prices.schedule import Schedule, Turn
 from gateway.prices.shelf import Shelf
 from gateway.prices.till import Till
 
+HELD = "waits for a till that may still charge more from its cache"
 WORK_PER_MESSAGE = 400  # products turned per message: keeps one step of the core under about 10 ms
 
 
@@ -157,7 +158,8 @@ class Pricing:
         return [m.WaveRefused(at=order.at, source=order.source, cause=order.wave, wave=order.wave, reason=order.reason)]
 
     def _tick(self, tick: m.Tick) -> list[m.Message]:
-        self.schedule.advance(tick.at)
+        if tick.trusted:
+            self.schedule.advance(tick.at)
         late = convergence.late(self.schedule, self.shelf, self._policy.converge_alarm_s, tick.at)
         return [*self._work(tick.at), *late]
 
@@ -278,8 +280,10 @@ class Pricing:
             return []
         highest = None if ask.gtin is None else self.till.highest(ask.gtin)
         if not switch.may_push(ask.price_minor, highest):
+            glass.trouble = HELD
             return []
         before = glass.gtins()
+        glass.trouble = None if glass.trouble == HELD else glass.trouble
         glass.send(Entry(ask.revision, ask.source, ask.gtin, ask.price_minor, ask.wave, ask.content, "sent"))
         self.shelf.index(glass, before)
         return [_sent(ask), _kept(glass, ask.at)]

@@ -108,6 +108,8 @@ class Schedule:
                 self._begin(booked)
         if wave.supersedes is not None:
             self._superseded_by[wave.supersedes] = wave
+            if len(self._superseded_by) > intake.KNOWN:
+                del self._superseded_by[next(iter(self._superseded_by))]
             out += self._withdraw(wave.supersedes, wave, why)
         earlier = self._superseded_by.get(wave.id)
         if earlier is not None and wave.kind == "change" and earlier.sequence > wave.sequence:
