@@ -111,6 +111,7 @@ class Basket:
         self.due_minor = 0
         self.paid_minor = 0
         self.currency: str | None = None
+        self.unsold = False  # a line changed since it was paid
         self.settled_seq: int | None = None  # of the event by which it was paid last
         self._done: list[Line] = []  # the newest sold lines whose number the till used again
         self._tenders: list[Payment] = []
@@ -189,6 +190,7 @@ class Basket:
         return None
 
     def _edit(self, event: TillEvent, change: Change) -> None:
+        self.unsold = True
         line = self.lines.get(change.line)
         if isinstance(change, ItemAdded):
             self._add(event, change, line)
@@ -241,7 +243,7 @@ class Basket:
                 line.sold = now
         if self.settled_seq is not None and not sold and not self._tenders:
             return None
-        self.settled_seq = max(seq, self.settled_seq or 0)
+        self.settled_seq, self.unsold = max(seq, self.settled_seq or 0), False
         return self._ended("paid", tuple(sold), len(sold), sum(one.more.amount_minor for one in sold))
 
     def _ended(

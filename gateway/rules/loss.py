@@ -102,7 +102,7 @@ def after_payment(basket: Basket, watch: Watch, policy: LossPolicy) -> list[Sign
         if delta.paid and delta.mg > 0 and not _near(delta.at, watch.scans.values(), policy):
             text = f"{_grams(delta.mg)} more at {_clock(delta.at)}, after the payment"
             found.append(_sign(policy, "after_payment", text))
-    for number, line in basket.lines.items():
+    for number, line in basket.lines.items() if basket.unsold else ():
         if line.live and line.now() != line.sold:
             found.append(_sign(policy, "after_payment", f"line {number} came after the payment and was not paid"))
     return found
@@ -178,6 +178,8 @@ def _unscanned(delta: BagDelta, watch: Watch, policy: LossPolicy) -> Sign:
 
 def _seen(basket: Basket, watch: Watch, policy: LossPolicy) -> Iterator[Sign]:
     """Yield items seen in a watched place that are no line. Only GTINs: other names cannot be compared."""
+    if not watch.seen:
+        return
     scanned: Counter[str] = Counter()
     for line in basket.all_lines():
         if line.live and line.item.gtin is not None:

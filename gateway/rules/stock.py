@@ -4,7 +4,6 @@ Pieces and weighed goods (mg) of one product are counted apart. One fact for eac
 Not here: what was sold (`basket.py`), what lies on which shelf (weight shelves and labels know).
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -20,12 +19,13 @@ class Stock:
 
     def sold(self, lines: Iterable[SaleLine], at: datetime, stem: str) -> list[StockChanged]:
         """Take what one basket sold or took back off the stock. `stem` begins the facts' ids."""
-        change: Counter[tuple[str, Unit]] = Counter()
+        change: dict[tuple[str, Unit], int] = {}
         cause, source = None, ""
         for line in lines:
             if line.gtin is not None:
                 cause, source = line.cause, line.source
-                change[line.gtin, _unit(line)] -= _amount(line)
+                key = line.gtin, _unit(line)
+                change[key] = change.get(key, 0) - _amount(line)
         return [
             StockChanged(
                 at=at,
