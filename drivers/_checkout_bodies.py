@@ -92,6 +92,7 @@ class ProblemBody(Wire):
     errors: list[Place] | None = None
     results: list[Outcome] | None = None
     ack_seq: int | None = None
+    document: PoslogAnswer | None = Field(default=None, description="what was kept before a sales document broke")
 
 
 class EventsFrame(Wire):

@@ -73,10 +73,10 @@ PROBLEMS: dict[str, tuple[int, ...]] = {
     "rtsf": (400, 408, 413, 415, 422),
 }
 BY_ACCESS = {
-    "anybody": (),
-    "any_terminal": (401, 403, 404, 429, 503),
-    "own_terminal": (401, 403, 404, 429, 503),
-    "allowed_address": (403, 404, 503),
+    "anybody": (400,),
+    "any_terminal": (400, 401, 403, 404, 429, 503),
+    "own_terminal": (400, 401, 403, 404, 429, 503),
+    "allowed_address": (400, 403, 404, 503),
 }
 PATTERNS = {"terminal": "^[a-z0-9][a-z0-9_-]{0,39}$", "device": "^device-[a-z-]+-rest$", "event": "^[a-z-]+$"}
 REF = "#/components/schemas/{model}"

@@ -27,6 +27,7 @@ TITLES = {
     422: "Read, but not right",
     426: "A WebSocket is wanted",
     429: "Too many failures",
+    500: "Our mistake",
     503: "Not possible now",
 }
 

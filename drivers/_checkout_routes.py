@@ -53,7 +53,7 @@ class Asked(NamedTuple):
     values: tuple[str, ...]
 
 
-@lru_cache(4096)
+@lru_cache(1024)
 def find(method: str, raw_path: str) -> Asked:
     """Return what is asked. `raw_path` is still escaped: a code may hold a slash. Raises Problem (404, 405)."""
     steps = raw_path.split("/")

@@ -22,6 +22,7 @@ from gateway.errors import GatewayError, NotForSale, Refused
 BODY_S = 20.0
 TRUST_S = 1.0  # a token found good is not looked up again for so long on the same connection
 RETRY_AFTER_S = "5"
+LINGER_S = 0.5  # to read what is left of a body that was refused
 CARRY_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,45 @@ class Web:
             extra = {"device": self._device, "once": f"rtsf {seat.address}"}
             log.warning("refused %s: it is not in `rtsf_networks`", seat.address, extra=extra)
             raise Problem(403, "address-not-allowed", "this address may not send events without a token")
+
+
+class Http(web.RequestHandler):
+    """aiohttp's side of one connection. Its own words for what goes wrong would repeat the bytes that were sent."""
+
+    __slots__ = ("_device",)
+
+    def __init__(self, server: web.Server, device: str, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type] # None = no log of requests, says its documentation
+            lingering_time=LINGER_S,
+            keepalive_timeout=IDLE_S,
+            auto_decompress=False,
+        )
+        self._device = device
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer malformed HTTP, or a bug of ours, which is logged in full."""
+        del message
+        kind = type(exc).__name__
+        if status >= 500:
+            log.error("a bug: %s", kind, exc_info=exc, extra={"device": self._device})
+            problem = Problem(500, "bug", "a mistake of ours; the log of the gateway has it")
+        else:
+            log.warning("malformed HTTP: %s", kind, extra={"device": self._device, "once": f"malformed {kind}"})
+            problem = Problem(400, "malformed", f"no good HTTP request: {kind}")
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way already")
+        response = answer_of(problem, request.path)
+        response.force_close()
+        return response
 
 
 def answer_of(problem: Problem, path: str) -> web.Response:

@@ -21,14 +21,14 @@ from pydantic import Field, IPvAnyAddress, IPvAnyNetwork, model_validator
 from drivers._checkout_auth import Doorkeeper
 from drivers._checkout_bodies import AssistFrame, ConfigFrame
 from drivers._checkout_calls import Calls
-from drivers._checkout_gate import IDLE_S, Gate, listen_on
+from drivers._checkout_gate import Gate, listen_on
 from drivers._checkout_health import Evidence, judge
 from drivers._checkout_lanes import Lanes
 from drivers._checkout_openapi import document
 from drivers._checkout_poslog import Documents
 from drivers._checkout_rtsf import Money
 from drivers._checkout_stream import Streams
-from drivers._checkout_web import Call, Rules, Web
+from drivers._checkout_web import Call, Http, Rules, Web
 from drivers._terminal_tokens import TerminalTokens
 from gateway.driver import DeviceConfig, Emit, Services, Tills
 from gateway.errors import ConfigError, DeviceError
@@ -148,16 +148,12 @@ class Driver:
             step = "see which other program has this port, or set another one"
             self._services.report("offline", "cannot_listen", str(error), step)
             raise
-        server = web.Server(
-            site.serve,
-            access_log=None,
-            logger=_http_log(),
-            lingering_time=0.5,
-            keepalive_timeout=IDLE_S,
-            auto_decompress=False,
-        )
+        server = web.Server(site.serve)
+        loop = asyncio.get_running_loop()
         limits = (config.connections_max, config.connections_per_address_max)
-        site.gate = self._gate = gate = Gate(config.id, listening, server, lambda: self._tls, limits)
+        site.gate = self._gate = gate = Gate(
+            config.id, listening, lambda: Http(server, config.id, loop), lambda: self._tls, limits
+        )
         self.port = listening.getsockname()[1]
         self._evidence.where = f"listening on {config.host} port {self.port}"
         async with asyncio.TaskGroup() as group:
@@ -205,26 +201,6 @@ class Driver:
 
 
 CALLS = ("health", "openapi", "events", "ack", "lease", "verify", "price", "prices_of", "feed")
-
-
-class _OnlyBugs(logging.Filter):
-    """aiohttp logs each malformed request with a traceback, and the bytes in it: one line without them is enough."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Cut down what is said of bad requests; a bug of ours keeps its traceback."""
-        error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, web.HTTPException) or type(error).__module__.startswith("aiohttp"):
-            record.msg, record.args = "a malformed request was refused: %s", (type(error).__name__,)
-            record.exc_info, record.once = None, f"malformed {type(error).__name__}"
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
-        return True
-
-
-def _http_log() -> logging.Logger:
-    found = logging.getLogger(f"{__name__}.http")
-    if not found.filters:
-        found.addFilter(_OnlyBugs())
-    return found
 
 
 if __name__ == "__main__":

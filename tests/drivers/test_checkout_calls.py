@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from gateway.errors import GatewayError, StoreError
@@ -225,3 +226,27 @@ async def test_a_stop_finishes_what_is_in_hand(shop: Shop) -> None:
 
 async def test_times_are_those_of_this_century_only(shop: Shop) -> None:
     assert (await shop.ask("POST", EVENTS, event(1, at=NOW.replace(year=2101).isoformat()))).status == 422
+
+
+async def test_a_bug_of_ours_is_a_problem_too_and_is_logged_in_full(shop: Shop, monkeypatch, caplog) -> None:
+    def broken(_: str) -> int:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(shop.tills, "ack_seq", broken)
+    answer = await shop.ask("GET", f"/v1/sco/{TILL}/ack")
+    assert (answer.status, answer.json["type"]) == (500, "urn:aisled:problem:bug")
+    assert b"boom" not in answer.body
+    assert "RuntimeError: boom" in caplog.text
+    monkeypatch.undo()
+    assert (await shop.ask("GET", f"/v1/sco/{TILL}/ack")).status == 200
+
+
+async def test_a_stop_does_not_wait_for_a_commit_that_hangs(shop: Shop) -> None:
+    shop.tills.hold = asyncio.Event()
+    asking = asyncio.ensure_future(shop.ask("POST", EVENTS, event(1)))
+    await until(lambda: shop.tills.takes)
+    shop.running.cancel()
+    _, waiting = await asyncio.wait({shop.running}, timeout=5)
+    assert not waiting
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await asking

@@ -52,7 +52,11 @@ async def test_a_document_is_kept_once(shop: Shop) -> None:
 async def test_what_was_whole_before_a_document_breaks_is_kept_and_said(shop: Shop) -> None:
     body = HEAD + transaction(1) + b"<Transaction><Retail"
     answer = await shop.ask("POST", "/v1/poslog", body, headers=XML)
-    assert (answer.status, answer.json["type"], answer.json["accepted"]) == (422, "urn:aisled:problem:bad-document", 1)
+    assert (answer.status, answer.json["type"], answer.json["document"]["accepted"]) == (
+        422,
+        "urn:aisled:problem:bad-document",
+        1,
+    )
     assert len(shop.tills.sales) == 1
     assert shop.facts[0].first_refusal
 
