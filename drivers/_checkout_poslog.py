@@ -81,7 +81,7 @@ class Documents:
         count.unknown.update(parser.unknown)
         await self._tell(ask.terminal, count, broken.detail if broken else "")
         if broken is not None:
-            broken.extra |= count.members()
+            broken.extra["document"] = count.members()
             raise broken
         return web.Response(body=to_json(count.members()), headers={"Content-Type": "application/json"})
 
