@@ -126,6 +126,8 @@ async def desk(folder: Path, clock: Clock) -> tuple[Tills, list[asyncio.Task[Non
     found = TillDesk(answers, sales, core.ask, Evidence(board, store.read), leases, clock)
     running = [asyncio.create_task(core.run()), asyncio.create_task(leases.run())]
     part = parse_part(payload(1, now), at=now, source="hq", trusted_now=now)
+    products = tuple(m.Product(gtin=gtin(n), name={"en": "Apple juice"}) for n in range(LINES))
+    await core.submit(m.ProductsUpdate(at=now, source="hq", sequence=1, full=False, products=products))
     await core.submit(part)
     while pricing.more:
         await core.emit(m.Tick(at=now, source=m.GATEWAY))

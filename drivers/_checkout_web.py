@@ -199,10 +199,10 @@ async def body_of(ask: Ask) -> bytes:
     """Return the whole body of a JSON call. Raises Problem (400, 408, 413, 415)."""
     request, most = ask.request, ask.route.body_max
     must_be_json(request)
-    if request.content.is_eof() and (request.content_length or 0) <= most:
-        return await request.read()  # it came with its header, as small ones do: there is nothing to wait for
-    await welcome(request, most)
     try:
+        if request.content.is_eof():  # it came with its header, as small ones do: there is nothing to wait for
+            return await request.read()
+        await welcome(request, most)
         async with asyncio.timeout(BODY_S):
             return await request.read()
     except TimeoutError:

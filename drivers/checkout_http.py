@@ -30,6 +30,7 @@ from drivers._checkout_rtsf import Money
 from drivers._checkout_stream import Streams
 from drivers._checkout_web import Call, Http, Rules, Web
 from drivers._terminal_tokens import TerminalTokens
+from drivers._terminal_tokens import known as known_tokens
 from gateway.driver import DeviceConfig, Emit, Services, Tills
 from gateway.errors import ConfigError, DeviceError
 from gateway.messages.tills import Terminal
@@ -116,7 +117,7 @@ class Driver:
         if services.tills is None:
             raise ConfigError("this gateway has no prices and keeps no events: checkout_http cannot serve tills")
         await self._renew()
-        tokens = TerminalTokens(config.tokens_file or services.data_dir / "terminals.json")
+        tokens = TerminalTokens(self._tokens_file)
         doorkeeper = Doorkeeper(config.id, tokens, services.clock, services.certificates)
         doorkeeper.reload()
         known = None if config.terminals is None else frozenset(config.terminals)
@@ -126,6 +127,21 @@ class Driver:
         table: dict[str, Call] = {name: getattr(calls, name) for name in CALLS} | {"stream": streams.serve}
         table |= self._of_the_shop(services.tills, calls, known, emit)
         await self._serve(Web(config.id, doorkeeper, rules, table), streams, doorkeeper)
+
+    async def check(self) -> str:
+        """Try the certificate, the tokens and the port. A gateway that runs has the port already."""
+        config = self._config
+        await self._renew()
+        tills = len(known_tokens(self._tokens_file))
+        try:
+            listen_on(str(config.host), config.port).close()
+        except DeviceError as error:
+            return f"{tills} tills have tokens; {error} (the running gateway?)"
+        return f"{tills} tills have tokens; {config.host} port {config.port} is free"
+
+    @property
+    def _tokens_file(self) -> Path:
+        return self._config.tokens_file or self._services.data_dir / "terminals.json"
 
     def _of_the_shop(self, tills: Tills, calls: Calls, known: frozenset[str] | None, emit: Emit) -> dict[str, Call]:
         """Return the calls for which currency and time zone must be known."""

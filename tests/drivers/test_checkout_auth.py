@@ -177,5 +177,5 @@ async def test_malformed_http_is_one_line_in_the_log_without_its_bytes(shop: Sho
         assert "secret-one" not in said
         assert "4111111111111111" not in said
     assert [record.once for record in caplog.records if record.name.startswith("drivers")] == [
-        "malformed InvalidHeader"
+        "malformed BadHttpMessage"
     ]

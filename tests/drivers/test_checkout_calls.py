@@ -214,6 +214,16 @@ async def test_a_client_that_waits_to_be_asked_for_its_body(shop: Shop) -> None:
     assert answer.status == 200
 
 
+async def test_a_body_that_does_not_say_its_size_is_bounded_too(shop: Shop) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b" " * 100_000
+
+    headers = shop.auth() | {"Content-Type": "application/json"}
+    async with shop.session.post(shop.url + EVENTS, data=endless(), headers=headers) as response:
+        assert response.status == 413
+
+
 async def test_a_stop_finishes_what_is_in_hand(shop: Shop) -> None:
     shop.tills.hold = asyncio.Event()
     asking = asyncio.ensure_future(shop.ask("POST", EVENTS, event(1)))

@@ -192,6 +192,14 @@ async def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
                 pass
 
 
+async def test_a_check_says_what_is_there(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        assert await shop.driver.check() == "2 tills have tokens; 127.0.0.1 port 0 is free"
+        taken = Config(id="tills", driver="checkout_http", host="127.0.0.1", plaintext=True, port=shop.driver.port)
+        services = Services(clock=Clock(), report=lambda *_: None, data_dir=tmp_path)
+        assert "cannot listen" in await Driver(taken, services).check()
+
+
 async def test_without_certificates_or_prices_a_person_must_act(tmp_path: Path) -> None:
     config = Config(id="tills", driver="checkout_http", host="127.0.0.1")
     bare = Services(clock=Clock(), report=lambda *_: None, data_dir=tmp_path)
