@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from gateway import messages as m
 from gateway.driver import Clock
 from gateway.prices.answers import PriceAnswers
-from gateway.sale_notes import TillEventKept, TillOutcome
+from gateway.sale_notes import TillEventApplied, TillEventKept, TillGapsKept, TillOutcome
 from gateway.till_evidence import Evidence
 from gateway.till_leases import TillLeases
 
@@ -51,10 +51,12 @@ class TillDesk:
         self._beyond: asyncio.Future[int] | None = None
 
     def committed(self, messages: Sequence[m.Message]) -> None:
-        """Follow one commit: what is acknowledged is on disk."""
+        """Follow one commit: what is acknowledged is on disk. At this moment the rule knows no more than the disk."""
         for message in messages:
             if isinstance(message, TillEventKept):
-                self._acks[message.event.terminal] = message.ack
+                self._acks[message.event.terminal] = self._sales.ack_seq(message.event.terminal)
+            elif isinstance(message, TillEventApplied | TillGapsKept):
+                self._acks[message.terminal] = self._sales.ack_seq(message.terminal)
         if self._beyond is not None and any(isinstance(message, m.PriceCharged) for message in messages):
             self._beyond.set_result(self.version)
             self._beyond = None

@@ -140,6 +140,8 @@ class Basket:
     def abandon(self) -> Settled | None:
         """End it unpaid. None when there is nothing to tell: it was settled before, or ended."""
         was, self.stage = self.stage, Stage.CLOSED
+        if was is Stage.PAID and self._tenders:
+            return self._settle(self.settled_seq or 0)  # paid too much, and nobody said how it went on
         if was is Stage.CLOSED or self.settled_seq is not None:
             return None
         live = [line for line in self.lines.values() if line.live]
@@ -179,6 +181,8 @@ class Basket:
             self.stage = Stage.PAYING
             return None
         self.stage = Stage.PAID
+        if self.paid_minor > self.due_minor:
+            return None  # change is still to be given: that comes as a payment below zero, or the basket is closed
         return self._settle(seq)
 
     def _change(self, event: TillEvent, change: Change, *, late: bool) -> Settled | None:

@@ -1,6 +1,7 @@
 """The baskets that live at each terminal, and which of them an event belongs to.
 
-A basket lives from its first event until half an hour after its last one, so that what comes late still finds it.
+A basket lives from its first event until half an hour after its last one, so that what comes late still finds it. One
+that did not end lives on while its whole terminal is silent: that is cut off, and will tell how the basket ended.
 Of a terminal the newest 50 live: a till that was offline sends a day of baskets in a minute.
 Not here: what an event does to its basket (`basket.py`), facts (`sales.py`).
 """
@@ -14,6 +15,8 @@ from gateway.rules.loss import Watch
 from gateway.rules.sale_facts import Where, where
 
 SILENCE = timedelta(minutes=30)  # without an event a basket is over: abandoned, or forgotten if it had ended
+CUT_OFF = timedelta(days=7)  # a terminal that is silent for so long has no basket any more
+OF_NO_BASKET = ("terminal.", "session.")
 LIVING = 50  # baskets of one terminal
 
 
@@ -39,6 +42,12 @@ class _Terminal:
     baskets: dict[str, Living] = field(default_factory=dict)  # the most recently used one last
     newest: Living | None = None  # the most recently used one
     current: str | None = None  # what an event without a basket belongs to
+    heard: datetime | None = None  # when the terminal's newest event came, of whatever basket
+
+    def spoke_after(self, one: Living, at: datetime) -> bool:
+        """Tell whether the terminal was heard half an hour after a basket's last event, or was silent for a week."""
+        heard = self.heard or one.last.received_at
+        return max(heard, at - CUT_OFF) - one.last.received_at >= SILENCE
 
 
 class OpenBaskets:
@@ -52,9 +61,15 @@ class OpenBaskets:
         terminal, name = self._terminals.get(event.terminal), event.basket
         if terminal is None:
             return name, None
-        if name is None and not late:
+        if name is None and not late and not event.kind.startswith(OF_NO_BASKET):
             name = terminal.current
         return name, None if name is None else terminal.baskets.get(name)
+
+    def hear(self, event: TillEvent) -> None:
+        """Note that a terminal spoke."""
+        terminal = self._terminals.get(event.terminal)
+        if terminal is not None:
+            terminal.heard = event.received_at
 
     def living(self, terminal: str, basket: str) -> Living | None:
         """Return a basket that lives."""
@@ -80,12 +95,13 @@ class OpenBaskets:
         return next(iter(baskets.values())) if len(baskets) > LIVING else None
 
     def silent(self, at: datetime) -> list[Living]:
-        """Return the baskets that have heard nothing for too long."""
+        """Return the baskets that have heard nothing for too long, though their terminals spoke."""
         return [
             one
             for terminal in self._terminals.values()
             for one in terminal.baskets.values()
             if at - one.last.received_at >= SILENCE
+            and (one.basket.stage is Stage.CLOSED or terminal.spoke_after(one, at))
         ]
 
     def forget(self, one: Living) -> None:

@@ -102,7 +102,7 @@ class Sales:
         return []
 
     def ack_seq(self, terminal: str) -> int:
-        """Return the number up to which all events of a terminal have come, or were given up."""
+        """Return the number up to which all events of a terminal have come."""
         return self._log.ack_seq(terminal)
 
     def on_hand(self, gtin: str) -> int | None:
@@ -121,11 +121,7 @@ class Sales:
         return self._bag.answer(one.basket, one.watch.deltas)
 
     def _take(self, event: TillEvent) -> list[Message]:
-        try:
-            body = _read(event)
-        except ValidationError as error:
-            outcome = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=_first(error))
-            return [_answer(event, outcome)]
+        event, body, refusal = _judge(event)
         outcome, ready, notes, ack = self._log.take(event)
         out, waits = list(notes), outcome.result == "accepted"
         for one in ready:
@@ -133,9 +129,11 @@ class Sales:
                 self._apply(one, body, ack, out)
                 waits = False
             else:
-                self._apply(one, _read(one.event), ack, out)
+                self._apply(one, _read_kept(one.event), ack, out)
         if waits:
             out.append(TillEventKept(at=event.at, source=event.source, event=event, turn=None, basket=None, ack=ack))
+        if refusal is not None and outcome.result == "accepted":
+            outcome = refusal  # its number is used up, so that those after it need not wait
         out.append(_answer(event, outcome))
         return out
 
@@ -148,6 +146,7 @@ class Sales:
             out.append(_begun(event, name, ready.turn, bag_mg))
             if (crowded := self._baskets.crowded(event.terminal)) is not None:
                 out += self._end(crowded, event.received_at)
+        self._baskets.hear(event)
         out.append(_kept(ready, None if one is None else name, ack))
         self._terminals.hear(event, body, ready.turn, late=ready.late)
         if one is not None:
@@ -214,7 +213,7 @@ class Sales:
     def _tick(self, at: datetime) -> list[Message]:
         ready, out = self._log.tick(at)
         for one in ready:
-            self._apply(one, _read(one.event), self._log.ack_seq(one.event.terminal), out)
+            self._apply(one, _read_kept(one.event), self._log.applied(one.event.terminal), out)
         for basket in self._baskets.silent(at):
             out += self._end(basket, at)
         out += self._terminals.tick(at)
@@ -241,8 +240,18 @@ class Sales:
             settled = self._hear(one, event, body, late=late)
             one.judged |= settled is not None and settled.outcome == "paid"
             one.judged_after |= one.basket.stage is Stage.CLOSED and one.basket.settled_seq is not None
+        self._baskets.hear(event)
         if turn > self._terminals.turn(event.terminal):
             self._terminals.hear(event, body, turn, late=late)
+
+
+def _judge(event: TillEvent) -> tuple[TillEvent, Wire | None, Outcome | None]:
+    """Return the event with what it says more, or, without that, why it cannot be taken."""
+    try:
+        return event, _read(event), None
+    except ValidationError as error:
+        refusal = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=_first(error))
+        return event.model_copy(update={"data": {}}), None, refusal
 
 
 def _read(event: TillEvent) -> Wire | None:

@@ -37,7 +37,7 @@ class TillLog:
         self._logs = {terminal: _Log(terminal, one) for terminal, one in kept.items()}
 
     def take(self, event: TillEvent) -> tuple[Outcome, Sequence[Ready], Sequence[Message], int]:
-        """Judge an event; return that, what can be applied now, what is to be said of gaps, and `ack_seq` now."""
+        """Judge an event; return that, what can be applied, what is to be said of gaps, and how far all was applied."""
         log = self._logs.get(event.terminal)
         if log is None:
             log = self._logs[event.terminal] = _Log(event.terminal, KeptLog())
@@ -56,10 +56,17 @@ class TillLog:
                 ready += log.drain()
         return ready, notes
 
+    def applied(self, terminal: str) -> int:
+        """Return the number up to which every event of the terminal was applied, or was given up."""
+        return self._logs[terminal].ack
+
     def ack_seq(self, terminal: str) -> int:
-        """Return the number up to which every event of the terminal has come, or was given up. 0 = none."""
+        """Return the number up to which every event of the terminal has come; 0 = none. What it may forget.
+
+        A gap that was given up still counts as missing, until it is 10 000 numbers back.
+        """
         log = self._logs.get(terminal)
-        return 0 if log is None else log.ack
+        return 0 if log is None else log.complete()
 
 
 class _Log:
@@ -76,6 +83,11 @@ class _Log:
         self._marks: dict[int, int] = {}  # hash of the id -> hash of number and body
         for seq, event_id, digest in kept.seen:
             self._remember(seq, event_id, digest)
+
+    def complete(self) -> int:
+        """Return the number up to which nothing is missing."""
+        recent = (first for first, _ in self._gaps if first > self._highest - REMEMBERED)
+        return next(recent, self.ack + 1) - 1
 
     def refuse(self, event: TillEvent) -> Outcome | None:
         """Return why the event is not taken, None when it is new."""

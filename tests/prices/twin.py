@@ -7,9 +7,10 @@ change of either, no till may charge more than a label of the product shows. Kil
 import asyncio
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from drivers.label_oepl import Config, Driver
@@ -19,6 +20,7 @@ from gateway import messages as m
 from gateway.core import Core
 from gateway.driver import Services
 from gateway.health import HealthBoard
+from gateway.notes import Kept
 from gateway.prices.face_content import Style
 from gateway.prices.labels import LabelSync
 from gateway.prices.pricing import Policy, Pricing
@@ -70,11 +72,21 @@ class Gateway:
         self.pricing = Pricing(POLICY, kept, self._wake)
         studio = Studio(Style(), draw, in_thread=False)
         self.sync = LabelSync(self.pricing, self._submit, drivers, studio, twin.clock, twin.rng.random)
-        self.core = Core(twin, (self.pricing, self.sync))
+        self.core = Core(twin, (self.pricing, *await self.rules(kept), self.sync), committed=self.committed)
         self.ticker = Ticker(self.pricing, self.core.submit, twin.clock)
         supervisor = Supervisor(drivers, self.core.emit, board, twin.clock, jitter=twin.rng.uniform)
-        for run in (self.core.run, self.sync.run, self.ticker.run, supervisor.run, lambda: board.run(self.core.emit)):
+        parts = (self.core.run, self.sync.run, self.ticker.run, supervisor.run, lambda: board.run(self.core.emit))
+        for run in (*parts, *self.more):
             self.tasks.append(asyncio.create_task(run()))
+
+    more: tuple[Callable[[], Coroutine[Any, Any, None]], ...] = ()
+
+    async def rules(self, _kept: Kept) -> tuple[Any, ...]:
+        """Rules beside the prices."""
+        return ()
+
+    def committed(self, messages: Sequence[m.Message]) -> None:
+        """See what is on disk."""
 
     def _driver(self, name: str, board: HealthBoard) -> Driver:
         config = Config(id=name, driver="label_oepl", url="http://127.0.0.1")
@@ -107,6 +119,9 @@ class _Dead:
 
 class Twin:
     """The shop. `labels` on two access points; one seed, one run."""
+
+    projections: tuple[Any, ...] = (Journal(), PriceTables())
+    life = Gateway
 
     def __init__(self, seed: int, labels: int = 3) -> None:
         self.seed = seed
@@ -142,11 +157,11 @@ class Twin:
             store_id="1",
             gateway_id="gw1",
             clock=self.clock,
-            projections=(Journal(), PriceTables()),
+            projections=self.projections,
             in_thread=False,
         )
         await self.store.open()
-        self.gateway = Gateway(self)
+        self.gateway = self.life(self)
         await self.gateway.start()
 
     # the store, watched
@@ -269,7 +284,7 @@ class Twin:
         self.trace.append(f"{self.now_s:.0f} kill")
         await self.gateway.kill()
         await asyncio.sleep(self.rng.choice((0, 0, 5, 120)))
-        self.gateway = Gateway(self)
+        self.gateway = self.life(self)
         await self.gateway.start()
 
     def fault(self, ap: str, name: str, *args: object, **named: object) -> None:
@@ -296,8 +311,8 @@ def _digest(pixels: bytes) -> str:
 
 
 @asynccontextmanager
-async def open_twin(seed: int, labels: int = 3):
-    twin = Twin(seed, labels)
+async def open_twin(seed: int, labels: int = 3, kind: type[Twin] = Twin):
+    twin = kind(seed, labels)
     await twin.start()
     try:
         await twin.setup()

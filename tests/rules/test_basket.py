@@ -52,10 +52,14 @@ def sold(*said: Said) -> tuple[list[tuple[int, int]], list[tuple[str, int, int]]
         ([("item.added", {"unit_price_minor": 0}), CLOSED], [(1, 0)], [("paid", 1, 0)]),
         ([("basket.opened", {}), CLOSED], [], [("voided", 0, 0)]),
         ([CLOSED, ("item.voided", {"line": 1})], [], []),
-        ([PAID], [], [("paid", 0, 0)]),
+        ([PAID], [], []),
+        ([PAID, CLOSED], [], [("paid", 0, 0)]),
+        ([ADD, pay(300, "cash"), pay(-50, "cash"), CLOSED], [(1, 250)], [("paid", 1, 250)]),
+        ([ADD, pay(300, "cash"), CLOSED], [(1, 250)], [("paid", 1, 250)]),
     ],
     ids=["plain", "two tenders", "failed", "voided", "one voided", "quantity", "repriced", "abandoned", "left unpaid",
-         "extra paid", "extra unpaid", "line again", "refund", "partly paid", "free", "empty", "unknown", "no lines"],
+         "extra paid", "extra unpaid", "line again", "refund", "partly paid", "free", "empty", "unknown", "not closed",
+         "no lines", "change", "change kept"],
 )  # fmt: skip
 def test_what_a_basket_sells(said: list[Said], lines: list[tuple[int, int]], ends: list[tuple[str, int, int]]) -> None:
     assert sold(*said) == (lines, ends)
@@ -74,7 +78,7 @@ def test_what_goes_back_is_negative_and_a_return() -> None:
 @pytest.mark.parametrize(
     ("said", "evidence"),
     [
-        ([ADD, pay(300)], "paid 300, sold for 250 (minor units)"),
+        ([ADD, pay(300), CLOSED], "paid 300, sold for 250 (minor units)"),
         ([ADD, pay(100), CLOSED], "paid 100, sold for 250 (minor units)"),
         ([ADD, pay(100), ("basket.abandoned", {})], "paid 100, sold for 0 (minor units)"),
         ([ADD, ("item.added", {"line": 2, "currency": "CHF"}), pay(500)], "lines in CHF and EUR"),
@@ -100,7 +104,7 @@ def test_a_late_line_of_a_paid_basket_is_sold_at_once() -> None:
     shop.restart()
     shop.feed(lost)
     assert [(one.id, one.amount_minor) for one in of(shop.all, m.SaleLine)] == [
-        ("sco-1:B1:3:1", 250),
+        ("sco-1:B1:4:1", 250),
         ("sco-1:B1:2:2", 100),
     ]
     assert [one.amount_minor for one in of(shop.all, m.SaleBasket)] == [250, 100]

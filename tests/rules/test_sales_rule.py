@@ -169,11 +169,18 @@ def test_a_paid_basket_says_its_lines_and_its_sum() -> None:
 
 
 def test_what_does_not_parse_is_rejected_with_the_member_that_is_wrong() -> None:
-    (answer,) = Shop().feed(event("item.voided", line="x"))
+    shop, till = Shop(), Till()
+    bad = till.say("item.voided", line="x")
+    followed = shop.feed(bad)
+    answer = followed[-1]
     assert (answer.outcome.result, answer.outcome.reason) == (
         "rejected",
         "data.line: Input should be a valid integer",
     )
+    assert results(shop.feed(till.say("item.added"))) == ["accepted"]  # its number is used up: nobody waits for it
+    assert shop.rule.ack_seq("sco-1") == 2
+    shop.restart()
+    assert results(shop.feed(bad)) == ["duplicate"]
 
 
 def test_an_unknown_kind_is_kept_and_changes_nothing() -> None:
@@ -189,6 +196,22 @@ def test_a_basket_is_abandoned_after_half_an_hour_also_over_a_restart() -> None:
     shop.restart()
     assert of(shop.tick(till.at, minutes=29), m.SaleBasket) == []
     shop.restart()
-    (basket,) = of(shop.tick(till.at, minutes=30), m.SaleBasket)
-    assert (basket.outcome, basket.lines, basket.amount_minor, basket.closed_at) == ("abandoned", 1, 250, till.at)
-    assert of(shop.tick(AT, hours=3), m.SaleBasket) == []
+    left_at = till.at
+    assert of(shop.tick(left_at, hours=60), m.SaleBasket) == []  # its till is cut off: it may have been paid
+    shop.feed(
+        till.say("terminal.status", None, state="idle").model_copy(update={"received_at": AT + timedelta(hours=60)})
+    )
+    (basket,) = of(shop.tick(AT, hours=60), m.SaleBasket)
+    assert (basket.outcome, basket.lines, basket.amount_minor, basket.closed_at) == ("abandoned", 1, 250, left_at)
+    assert of(shop.tick(AT, hours=63), m.SaleBasket) == []
+
+
+def test_a_till_that_was_cut_off_while_a_basket_was_paid_tells_it_days_later() -> None:
+    shop, till = Shop(), Till()
+    shop.feed(till.say("item.added"))
+    assert of(shop.tick(till.at, hours=72), m.SaleBasket) == []
+    shop.restart()
+    later = {"received_at": AT + timedelta(hours=72)}
+    followed = shop.feed(till.say("payment.succeeded", amount_minor=250, currency="EUR").model_copy(update=later))
+    assert [line.amount_minor for line in of(followed, m.SaleLine)] == [250]
+    assert [basket.outcome for basket in of(followed, m.SaleBasket)] == ["paid"]

@@ -60,7 +60,21 @@ def test_a_gap_is_given_up_after_ten_minutes_if_others_wait() -> None:
     ready, notes = log.tick(AT + PATIENCE)
     assert [one.event.seq for one in ready] == [4, 5, 9]
     assert [(gap.first_seq, gap.last_seq) for gap in of(notes, m.TillGap)] == [(2, 3), (6, 8)]
+    assert log.ack_seq("sco-1") == 1  # the till may still have what is missing
+    applied(log, numbered(2, 3))
+    assert log.ack_seq("sco-1") == 5
+    applied(log, numbered(6, 7, 8))
     assert log.ack_seq("sco-1") == 9
+
+
+def test_a_gap_that_is_far_back_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(till_log, "REMEMBERED", 10)
+    log = TillLog({})
+    applied(log, numbered(1, 3))
+    log.tick(AT + PATIENCE)
+    assert log.ack_seq("sco-1") == 1
+    applied(log, numbered(*range(4, 13)))
+    assert log.ack_seq("sco-1") == 12
 
 
 def test_what_comes_of_a_gap_given_up_is_applied_late_and_once() -> None:
@@ -80,7 +94,7 @@ def test_too_many_waiting_give_up_the_gap_at_once() -> None:
     (gap,) = of(followed, m.TillGap)
     assert (gap.first_seq, gap.last_seq) == (1, 1)
     assert results(followed) == ["accepted"] * (till_log.WAITING + 1)
-    assert shop.rule.ack_seq("sco-1") == till_log.WAITING + 2
+    assert shop.rule.ack_seq("sco-1") == 0
     waiting = "SELECT count(*), sum(turn IS NULL) FROM till_event"
     assert shop.db.execute(waiting).fetchone() == (till_log.WAITING + 1, 0)
 
