@@ -158,10 +158,17 @@ async def test_a_path_with_one_is_not_repeated(tmp_path: Path, caplog) -> None:
             await shop.ask("GET", "/v1/4111111111111111"),
             await shop.ask("GET", "/v1/sco/4111111111111111/ack"),
         ]
-    assert [answer.status for answer in answers] == [422, 422, 404, 403]
+        answers.append(await shop.ask("GET", "/v1/sco/4111111111111111/ack", terminal=None))
+    assert [answer.status for answer in answers] == [422, 422, 404, 403, 401]
     for answer in answers:
         assert b"11111111" not in answer.body
     assert "11111111" not in caplog.text
+
+
+def test_no_problem_carries_one() -> None:
+    problem = Problem(422, "refused", "4111111111111111 is no code")
+    assert problem.members("/v1/price/4111111111111111")["detail"] == "**** is no code"
+    assert b"4111" not in problem.body("/v1/price/4111111111111111")
 
 
 def luhn_ok(digits: str) -> bool:

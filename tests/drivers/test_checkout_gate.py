@@ -129,6 +129,7 @@ async def test_an_idle_connection_is_closed(tmp_path: Path, monkeypatch: pytest.
         answer = await shop.raw(b"GET /v1/health HTTP/1.1\r\nHost: x\r\n\r\n")
         assert answer.endswith(b'{"status":"ok"}')
         await until(lambda: not shop.driver._gate.seats)
+        assert not shop.driver._gate._by_address
 
 
 async def test_connections_are_bounded_by_address(tmp_path: Path, caplog) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from drivers._checkout_problem import Problem
 from drivers._checkout_rtsf import NAMES, Lane, Money, as_event, instant, read, terminal_of_lane
 from gateway.errors import StoreError
-from tests.drivers.checkout_shop import NOW, TILL, Shop, open_shop
+from gateway.messages import Outcome
+from tests.drivers.checkout_shop import NOW, TILL, Shop, open_shop, until
 
 POS, MS = "device-pos-rest", 1_763_888_400_123
 AT = datetime(2025, 11, 23, 9, 0, 0, 123_000, tzinfo=UTC)
@@ -246,8 +247,23 @@ async def test_what_comes_at_once_is_numbered_one_by_one(shop: Shop) -> None:
         shop.ask("POST", path_of(POS, "scanned-item"), SCANNED | {"event_time": MS + n}, terminal=None)
         for n in range(20)
     ]
-    assert {one.status for one in await asyncio.gather(*asked)} == {200}
+    shop.tills.hold = asyncio.Event()
+    waiting = asyncio.gather(*asked)
+    await until(lambda: len(shop.driver._gate.seats) == 20)
+    asyncio.get_running_loop().call_later(0.05, shop.tills.hold.set)
+    assert {one.status for one in await waiting} == {200}
     assert sorted(shop.tills.kept[TILL]) == list(range(1, 21))
+
+
+async def test_an_event_that_was_known_before_a_restart_adds_no_line(shop: Shop, monkeypatch) -> None:
+    async def known(*_) -> list[Outcome]:
+        return [Outcome(event_id="e", seq=1, result="conflict", reason="this id is kept already")]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shop.tills, "take", known)
+        assert (await shop.ask("POST", path_of(POS, "scanned-item"), SCANNED, terminal=None)).status == 200
+    await shop.ask("POST", path_of(POS, "remove-item"), SCANNED, terminal=None)
+    assert shop.tills.kept[TILL][1].type == "rtsf.remove_item"
 
 
 async def test_lanes_have_numbers_of_their_own(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 """Sales documents sent over HTTP: read as they come, kept once, and what is wrong with one is said."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from drivers import _checkout_web
 from gateway.errors import StoreError
-from tests.drivers.checkout_shop import TILL, Shop, open_shop
+from tests.drivers.checkout_shop import TILL, Shop, open_shop, until
 
 XML = {"Content-Type": "application/xml"}
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<POSLog xmlns="http://www.nrf-arts.org/IXRetail/namespace/">\n'
@@ -115,6 +116,22 @@ async def test_a_document_that_drips_is_given_up(shop: Shop, monkeypatch: pytest
     head = f"POST /v1/poslog HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shop.tokens[TILL]}\r\n"
     answer = await shop.raw((head + "Content-Type: text/xml\r\nContent-Length: 100\r\n\r\n<POSLog>").encode())
     assert answer.startswith(b"HTTP/1.1 408")
+
+
+async def test_one_document_at_a_time(shop: Shop) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", shop.driver.port)
+    body = HEAD + transaction(1) + TAIL
+    head = f"POST /v1/poslog HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {shop.tokens[TILL]}\r\nConnection: close\r\n"
+    writer.write((head + f"Content-Type: text/xml\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body[:50])
+    await until(lambda: shop.driver._gate.seats)
+    for _ in range(100):
+        answer = await shop.ask("POST", "/v1/poslog", body, headers=XML)
+        if answer.status != 200:  # else it came before the other
+            break
+    assert (answer.status, answer.json["type"], answer.headers["Retry-After"]) == (503, "urn:aisled:problem:busy", "5")
+    writer.write(body[50:])
+    assert b" 200 " in await reader.readline()
+    writer.close()
 
 
 async def test_when_the_store_refuses_it_can_be_sent_again(shop: Shop) -> None:
