@@ -111,7 +111,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _add_demo(commands: Commands) -> None:
-    text = "Show a whole shop on this machine: two simulated access points, 200 labels, prices on a timer. No hardware."
+    text = (
+        "Show a whole shop on this machine: two simulated access points, 200 labels, two tills, prices on a timer. "
+        "No hardware."
+    )
     command = _add(commands, "demo", text, "aisled demo --seconds 60 --json", _demo)
     command.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: run until ctrl-c)")
     command.add_argument("--json", action="store_true", help="no screen: print the figures at the end, as JSON")
@@ -218,16 +221,18 @@ def _restore(arguments: argparse.Namespace) -> int:
 def _add_simulate(commands: Commands) -> None:
     text = "Play a device that speaks its real protocol, for trying things out."
     command = _add(commands, "simulate", text, "aisled simulate access-point --port 8080 --tags 20", _simulate)
-    command.add_argument("device", choices=["access-point"], help="what to play")
-    command.add_argument("options", nargs=argparse.REMAINDER, help="its options: aisled simulate access-point --help")
+    command.add_argument("device", choices=["access-point", "till"], help="what to play")
+    command.add_argument("options", nargs=argparse.REMAINDER, help="its options: aisled simulate till --help")
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    from drivers.simulators import access_point  # noqa: PLC0415
+    from drivers.simulators import access_point, till  # noqa: PLC0415
 
+    device = {"access-point": access_point, "till": till}[arguments.device]
     options = argparse.ArgumentParser(prog=f"aisled simulate {arguments.device}")
-    access_point.add_arguments(options)
-    return access_point.main(options.parse_args(arguments.options))
+    device.add_arguments(options)
+    code: int = device.main(options.parse_args(arguments.options))
+    return code
 
 
 def _version(arguments: argparse.Namespace) -> int:

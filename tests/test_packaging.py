@@ -91,6 +91,9 @@ def test_the_demo_runs_from_the_wheel_and_every_promise_holds(installed: Path, t
     assert figures["labels_changed"] >= 16
     assert figures["waves_converged"] >= 1
     assert (figures["overcharged"], figures["missing_events"], figures["wrong_labels"]) == (0, 0, 0)
+    assert figures["sale_lines"] > figures["sales_from_cache"] > 0  # both ways of selling are shown
+    wrong = ("sales_above_shelf", "sales_missing", "sales_twice", "sales_wrong", "sale_mismatches")
+    assert [figures[name] for name in wrong] == [0] * len(wrong)
 
 
 def test_no_library_has_a_package_of_our_names() -> None:

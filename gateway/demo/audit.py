@@ -4,6 +4,7 @@ Facts of the gateway say which price a picture means and what is charged since w
 is on which glass since when. The promise: at no instant is more charged than any label of that product shows.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -35,6 +36,7 @@ class Audit:
     """Everything seen so far."""
 
     pictures: dict[tuple[str, str], Picture] = field(default_factory=dict)
+    labels: dict[str, set[str]] = field(default_factory=dict)
     charges: dict[str, list[tuple[datetime, int | None]]] = field(default_factory=dict)
     glass: dict[str, list[tuple[datetime, str | None]]] = field(default_factory=dict)
     sent: int = 0
@@ -48,6 +50,7 @@ class Audit:
             case "label.sent":
                 self.sent += 1
                 self.pictures[data["label"], data["digest"]] = Picture(data["gtin"], data["price_minor"])
+                self.labels.setdefault(data["gtin"], set()).add(data["label"])
             case "label.shown":
                 self.proven.add((data["label"], data["digest"]))
             case "price.charged":
@@ -64,6 +67,16 @@ class Audit:
         digest = self.glass.get(label, [(FOREVER, None)])[-1][1]
         picture = self.pictures.get((label, digest)) if digest else None
         return picture.price_minor if picture else None
+
+    def shown_at(self, gtin: str, at: datetime) -> dict[str, int | None]:
+        """Return what each label of a product showed at that instant; None: nothing, or not this product."""
+        return {label: self._price_at(label, gtin, at) for label in self.labels.get(gtin, ())}
+
+    def _price_at(self, label: str, gtin: str, at: datetime) -> int | None:
+        seen = self.glass.get(label, [])
+        place = bisect_right(seen, at, key=lambda one: one[0])
+        picture = self.pictures.get((label, seen[place - 1][1] or "")) if place else None
+        return picture.price_minor if picture and picture.gtin == gtin else None
 
     def charged_minor(self, gtin: str) -> int | None:
         """Return what the tills charge now."""

@@ -1,4 +1,4 @@
-"""Draws the demo for people: waves, stragglers, devices, one proof. Pure.
+"""Draws the demo for people: waves, stragglers, devices, sales, one proof. Pure.
 
 Fits 80 x 24. Colour only says what the words say too.
 """
@@ -11,11 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gateway.demo.sales import Sales
 from gateway.demo.view import View
 from gateway.hq.progress import Stage, Wave
 
-WAVES_SHOWN = 7
-STRAGGLERS_SHOWN = 3
+WAVES_SHOWN = 5
+STRAGGLERS_SHOWN = 2
 COLUMNS = {"price wave": 20, "stage": 10, "": None, "shown": 7, "took": 6}
 COLOR: dict[Stage, str] = {"converged": "green", "exceptions": "red", "refused": "red", "cancelled": "dim"}
 STATE_COLOR = {"online": "green", "degraded": "yellow", "offline": "red", "parked": "red"}
@@ -36,6 +37,7 @@ class Screen:
             _stragglers(self._view),
             _devices(self._view, self._now),
             _promise(self._view),
+            _sales(self._view),
             _lines("proof", self._view.proof),
             _lines("note", list(self._view.notes)),
         ]
@@ -102,6 +104,23 @@ def _promise(view: View) -> Text:
     text.append(f"   labels to change: {wrong}   events: {events}, missing ")
     text.append(str(missing), style="red" if missing else "green")
     return text
+
+
+def _sales(view: View) -> Text:
+    sales, above = view.sales, len({above.paid.key for above in view.beside.above})
+    if not sales.looked_at:
+        return Text("sales: the tills open when the first prices are on the shelf\n", no_wrap=True, overflow="ellipsis")
+    text = Text(f"sales: {len(sales.lines())} lines, ", no_wrap=True, overflow="ellipsis")
+    text.append(f"{above} above the shelf", style="bold red" if above else "bold green")
+    text.append(f", {view.beside.changing} while a label was changing\n")
+    return text.append("  " + "   ".join(_till(sales, terminal) for terminal in sorted(sales.modes)))
+
+
+def _till(sales: Sales, terminal: str) -> str:
+    lines = sales.paid.get(terminal, [])
+    if sales.modes[terminal] == "ask":
+        return f"{terminal} asks for each scan: {len(lines)}"
+    return f"{terminal} from its cache: {sum(line.from_cache for line in lines)} of {len(lines)}"
 
 
 def _lines(title: str, lines: list[str]) -> Text:

@@ -21,6 +21,7 @@ from gateway.demo.proof import prove_one
 from gateway.demo.screen import Screen
 from gateway.demo.script import Scene, Script
 from gateway.demo.stage import Stage, stage
+from gateway.demo.tills import MODES, Tills
 from gateway.demo.verdict import Ending, figures
 from gateway.demo.view import View
 from gateway.errors import GatewayError, LinkDown
@@ -30,6 +31,8 @@ from gateway.hq.wire import down, parse_batch, stream_of, up
 STORE = "demo"
 PACE_S = 4.0  # between two waves: long enough to read, short enough to overlap
 TRUTH_EVERY_S = 0.2
+TILLS_EVERY_S = 0.5
+TILLS_SHARE = 20  # what tills tell grows with what they sold: looking at it may take a twentieth of the time
 SETTLE_S = 60.0  # after the last wave
 FLUSH_S = 5.0
 
@@ -62,6 +65,7 @@ class Play:
 
     def __init__(self, on: Stage, view: View, seconds: float | None) -> None:
         self._on, self._view, self._seconds = on, view, seconds
+        self._tills = Tills(on)
         self._broker = Broker(on.broker_url)
         self._began = datetime.now(UTC)
         self._listens = asyncio.Event()
@@ -90,25 +94,31 @@ class Play:
     async def _play(self, group: asyncio.TaskGroup) -> None:
         async with MqttLink(self._broker.options("aisled-demo-hq")) as link:
             if not await self._settled(lambda: self._view.started, SETTLE_S):
-                raise LinkDown("the gateway does not report to the broker; " + self._on.children[-1].last_words())
+                raise LinkDown(
+                    "the gateway does not report to the broker; " + self._on.children["gateway"].last_words()
+                )
             for what, bodies in zip(("products", "bindings"), self._view.script.master(datetime.now(UTC)), strict=True):
                 await send(link, down(STORE, what), bodies)
             await self._settled(lambda: {"products", "bindings"} <= self._view.masters, SETTLE_S)
             await self._send(link, self._view.script.opening(datetime.now(UTC)))
-            await self._settled(lambda: self._is_mostly_shown() or self._curtain.is_set(), SETTLE_S)
+            selling = group.create_task(self._sell(), name="tills")
+            await self._settled(self._is_mostly_shown, SETTLE_S)
             proofs = group.create_task(self._show_proofs(), name="proofs")
             for title in self._view.script.scenes():
                 if self._is_late() or await self._settled(self._curtain.is_set, PACE_S):
                     break
                 await self._send(link, self._view.script.scene(title, datetime.now(UTC)))
             await self._settled(self._all_is_well, SETTLE_S)
-            await self._see_truth()
             proofs.cancel()
+            selling.cancel()
+            await self._tills.close(self._view.see_till)
+            await self._settled(lambda: not self._view.sales.missing(), SETTLE_S)
+            await self._see_truth()
 
     def _is_mostly_shown(self) -> bool:
         """Say whether the opening prices can be seen: the slow labels with colour need not hold up the play."""
         wave = self._view.progress.waves[next(iter(self._view.scenes))]
-        return wave.labels > 0 and wave.shown >= 0.9 * wave.labels
+        return (wave.labels > 0 and wave.shown >= 0.9 * wave.labels) or self._curtain.is_set()
 
     def _is_late(self) -> bool:
         """Say whether to stop: the last quarter of the time is left for the labels to catch up."""
@@ -116,7 +126,8 @@ class Play:
 
     def _all_is_well(self) -> bool:
         view = self._view
-        return not (view.unfinished() or view.untold() or view.wrong_charges() or view.wrong_labels())
+        unsettled = view.unfinished() or view.untold() or view.wrong_charges() or view.wrong_labels()
+        return not (unsettled or view.sales.idle())
 
     async def _send(self, link: MqttLink, scene: Scene) -> None:
         self._view.sent(scene)
@@ -142,6 +153,18 @@ class Play:
         for tags in (await self._on.truth()).values():
             for label, (since, digest) in tags.items():
                 self._view.audit.see(label, since, digest)
+
+    async def _sell(self) -> None:
+        """Open the tills when there is something on the shelf, and watch them sell."""
+        loop = asyncio.get_running_loop()
+        self._view.sales.modes |= MODES
+        await self._tills.sign_in()
+        await self._settled(self._is_mostly_shown, SETTLE_S)
+        await self._tills.open()
+        while True:
+            began = loop.time()
+            await self._tills.look(self._view.see_till)
+            await asyncio.sleep(max(TILLS_EVERY_S, TILLS_SHARE * (loop.time() - began)))
 
     async def _show_proofs(self) -> None:
         """Take a label at random now and then, and prove what it showed."""

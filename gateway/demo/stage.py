@@ -1,7 +1,7 @@
 """Starts and ends what the demo needs: an embedded broker, two simulated access points, the real daemon.
 
 All on free loopback ports, all in one temporary folder. The access points and the daemon are child processes, started
-with the same commands that a person would type; the broker lives in this process.
+with the same commands that a person would type; the broker lives in this process. Not here: the tills (`tills.py`).
 """
 
 import asyncio
@@ -56,19 +56,20 @@ class Stage:
     folder: Path
     config: Path
     broker_url: str
+    tills_url: str
     truth_urls: dict[str, str]
-    children: list[Child]
+    children: dict[str, Child]
     http: aiohttp.ClientSession
     stack: AsyncExitStack
 
     async def start_gateway(self) -> None:
         """Start the daemon, as systemd would."""
         words = ["run", "--config", str(self.config)]
-        self.children.append(await start(self.stack, self.folder, "gateway", words))
+        self.children["gateway"] = await start(self.stack, self.folder, "gateway", words)
 
     def all_must_live(self) -> None:
         """Raise LinkDown when a child has died."""
-        for child in self.children:
+        for child in self.children.values():
             child.must_live()
 
     async def truth(self) -> dict[str, dict[str, tuple[datetime, str | None]]]:
@@ -84,16 +85,28 @@ class Stage:
         """Ask the daemon to stop as systemd does; return its exit code and the seconds that it took."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        return await _end(self.children.pop()), loop.time() - began
+        return await end(self.children.pop("gateway")), loop.time() - began
 
     async def aisled(self, *words: str) -> tuple[int, str]:
-        """Run a short command as a person would; return its exit code and what it printed."""
+        """Run a short command as a person would; return its exit code and what it printed, or its complaint."""
         process = await asyncio.create_subprocess_exec(
-            *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=self.folder
+            *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=self.folder
         )
         async with asyncio.timeout(READY_S):
-            printed, _ = await process.communicate()
-        return process.returncode or 0, printed.decode("utf-8", "replace")
+            printed, complaint = await process.communicate()
+        code = process.returncode or 0
+        return code, (complaint if code else printed).decode("utf-8", "replace")
+
+    async def until_up(self, urls: dict[str, str]) -> None:
+        """Wait until each of these children answers. Raises LinkDown when one dies, or none comes."""
+        for name, url in urls.items():
+            try:
+                async with asyncio.timeout(READY_S):
+                    while not await _answers(self.http, url):
+                        self.all_must_live()
+                        await asyncio.sleep(0.05)
+            except TimeoutError:
+                raise LinkDown(f"{name} does not answer; {self.children[name].last_words()}") from None
 
 
 def _glass(tag: dict[str, Any]) -> tuple[datetime, str | None]:
@@ -106,27 +119,22 @@ async def stage(labels: int, speed: float) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aisled-demo-")))
         port = await stack.enter_async_context(demo_broker())
-        config, ports = _write_config(folder, port)
-        children: list[Child] = []
+        ports = {"ap-1": free_port(), "ap-2": free_port()}
+        tills_port = free_port()
+        config = _write_config(folder, {"18830": port, "18831": ports["ap-1"], "18832": ports["ap-2"]}, tills_port)
+        children: dict[str, Child] = {}
         truths: dict[str, str] = {}
         for number, (name, ap_port) in enumerate(ports.items(), 1):
             truth_port = free_port()
             words = ["simulate", "access-point", "--port", str(ap_port), "--truth-port", str(truth_port)]
-            words += [
-                "--types",
-                ",".join(PANELS),
-                "--tags",
-                str(labels),
-                "--speed",
-                f"{speed:g}",
-                "--seed",
-                str(number),
-            ]
-            children.append(await start(stack, folder, name, words))
+            words += ["--types", ",".join(PANELS), "--tags", str(labels), "--speed", f"{speed:g}"]
+            children[name] = await start(stack, folder, name, [*words, "--seed", str(number)])
             truths[name] = f"http://127.0.0.1:{truth_port}/truth"
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_S)))
-        await _until_up(http, truths, children)
-        yield Stage(folder, config, f"mqtt://127.0.0.1:{port}", truths, children, http, stack)
+        broker_url, tills_url = f"mqtt://127.0.0.1:{port}", f"http://127.0.0.1:{tills_port}"
+        on = Stage(folder, config, broker_url, tills_url, truths, children, http, stack)
+        await on.until_up(truths)
+        yield on
 
 
 def free_port() -> int:
@@ -137,16 +145,16 @@ def free_port() -> int:
         return port
 
 
-def _write_config(folder: Path, broker_port: int) -> tuple[Path, dict[str, int]]:
-    """Write `config/demo.toml` with this run's ports; return its path and the port of each access point."""
+def _write_config(folder: Path, ports: dict[str, int], tills_port: int) -> Path:
+    """Write `config/demo.toml` with this run's ports in place of the fixed ones; return its path."""
     text = (data_dir("config") / "demo.toml").read_text("utf-8")
-    ports = {"ap-1": free_port(), "ap-2": free_port()}
-    for fixed, port in (("18830", broker_port), ("18831", ports["ap-1"]), ("18832", ports["ap-2"])):
+    for fixed, port in ports.items():
         text = text.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{port}")
+    text = text.replace("port = 18833", f"port = {tills_port}")
     text = text.replace('data_dir = "aisled-demo"', f"data_dir = {json.dumps(str(folder / 'data'))}")
     path = folder / "aisled.toml"
     path.write_text(text, "utf-8")
-    return path, ports
+    return path
 
 
 async def start(stack: AsyncExitStack, folder: Path, name: str, words: list[str]) -> Child:
@@ -157,11 +165,11 @@ async def start(stack: AsyncExitStack, folder: Path, name: str, words: list[str]
             *COMMAND, *words, stdout=out, stderr=out, cwd=folder, start_new_session=True
         )
     child = Child(name, process, log)
-    stack.push_async_callback(_end, child)
+    stack.push_async_callback(end, child)
     return child
 
 
-async def _end(child: Child) -> int:
+async def end(child: Child) -> int:
     """Ask politely, then not; return the exit code."""
     process = child.process
     if process.returncode is None:
@@ -172,15 +180,6 @@ async def _end(child: Child) -> int:
     except TimeoutError:
         process.kill()
         return await process.wait()
-
-
-async def _until_up(http: aiohttp.ClientSession, urls: dict[str, str], children: list[Child]) -> None:
-    async with asyncio.timeout(READY_S):
-        for url in urls.values():
-            while not await _answers(http, url):
-                for child in children:
-                    child.must_live()
-                await asyncio.sleep(0.05)
 
 
 async def _answers(http: aiohttp.ClientSession, url: str) -> bool:

@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.demo.sales import beside_shelf, breaches
 from gateway.demo.view import View
 
 
@@ -40,6 +41,7 @@ def figures(view: View, ending: Ending, seconds: float) -> dict[str, Any]:
         "overcharged": len(audit.harm()),
         "wrong_labels": len(view.wrong_labels()),
         "wrong_charges": len(view.wrong_charges()),
+        **_sold(view),
         "lines_refused": sum(view.refused_lines.values()),
         "events": sum(row["events"] for row in streams),
         "missing_events": sum(last - first + 1 for row in streams for first, last in row["gaps"]),
@@ -50,12 +52,29 @@ def figures(view: View, ending: Ending, seconds: float) -> dict[str, Any]:
     return {"ok": not broken, **found, "broken": broken}
 
 
+def _sold(view: View) -> dict[str, int]:
+    sales, lines = view.sales, view.sales.lines()
+    beside = beside_shelf(lines, view.audit)
+    return {
+        "sale_lines": sum(map(len, sales.heard.values())),
+        "sales_from_cache": sum(line.from_cache for line in lines),
+        "sales_above_shelf": len({above.paid.key for above in beside.above}),
+        "sales_while_changing": beside.changing,
+        "sales_missing": len(sales.missing()),
+        "sales_twice": len(sales.twice()),
+        "sales_wrong": len(sales.wrong()),
+        "sales_sum_minor": sales.sum_minor(),
+        "sale_mismatches": len(sales.mismatches),
+    }
+
+
 def _broken(view: View, ending: Ending) -> list[str]:
     broken = [
         f"at {harm.at.isoformat()} the till charged {harm.charged_minor} for {harm.gtin}, "
         f"label {harm.label} showed {harm.shown_minor}"
         for harm in view.audit.harm()[:10]
     ]
+    broken += breaches(view.sales, view.audit)
     broken += [f"wave {wave} did not converge" for wave in view.unfinished()]
     broken += [f"label {label} {why}" for label, why in list(view.wrong_labels().items())[:10]]
     broken += [f"product {gtin} {why}" for gtin, why in list(view.wrong_charges().items())[:10]]

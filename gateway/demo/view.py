@@ -1,10 +1,13 @@
 """What the demo knows at this moment, as head office sees it; `screen.py` draws it, `verdict.py` judges it."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from gateway.demo.audit import Audit
+from gateway.demo.sales import Beside, Sales, beside_shelf
 from gateway.demo.script import Scene, Script
 from gateway.hq.completeness import Ledger
 from gateway.hq.progress import Progress
@@ -29,6 +32,8 @@ class View:
     progress: Progress = field(default_factory=Progress)
     ledger: Ledger = field(default_factory=Ledger)
     audit: Audit = field(default_factory=Audit)
+    sales: Sales = field(default_factory=Sales)
+    beside: Beside = field(default_factory=Beside)
     scenes: dict[str, Scene] = field(default_factory=dict)
     devices: dict[str, DeviceLine] = field(default_factory=dict)
     masters: set[str] = field(default_factory=set)
@@ -50,6 +55,7 @@ class View:
             return
         self.progress.feed(event)
         self.audit.feed(event)
+        self.sales.feed(event)
         data = event.data
         match event.type:
             case "gateway.started":
@@ -68,6 +74,11 @@ class View:
                 self.notes.append(f"alarm: {data['text']}")
             case "alarm.cleared":
                 self.alarms.pop(data["alarm"], None)
+
+    def see_till(self, terminal: str, truth: Mapping[str, Any], asked_at: datetime) -> None:
+        """Take the ground truth of one till, and hold all sales against the shelf as it is known by now."""
+        self.sales.see(terminal, truth, asked_at)
+        self.beside = beside_shelf(self.sales.lines(), self.audit)
 
     def unfinished(self) -> list[str]:
         """Return the waves that should converge and have not."""

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gateway.demo.sales import Beside
 from gateway.demo.screen import Screen
 from gateway.demo.script import Scene, Script
 from gateway.demo.verdict import Ending, figures
-from gateway.demo.view import View
+from gateway.demo.view import DeviceLine, View
 from gateway.hq.wire import Event
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -59,6 +60,13 @@ def view() -> View:
     return view
 
 
+def sell(view: View, terminal: str, price: int, *, cached: bool) -> None:
+    """Let a shopper pay one piece of the first product, by the till's ground truth."""
+    line = {"terminal": terminal, "basket": "b-1", "line": 1, "gtin": view.script.products[0].gtin, "lease": "held"}
+    line |= {"scanned_minor": price, "unit_price_minor": price, "amount_minor": price, "from_cache": cached}
+    view.see_till(terminal, {"lines": [line | {"priced_at": NOW.isoformat()}]}, NOW + timedelta(seconds=1))
+
+
 def drawn(view: View, width: int = 80, height: int = 24) -> list[str]:
     console = Console(width=width, height=height, force_terminal=True, color_system=None, legacy_windows=False)
     with console.capture() as capture:
@@ -88,6 +96,36 @@ def test_each_broken_promise_is_named(view: View) -> None:
     assert found["overcharged"] == 2  # the product has two labels
 
 
+def test_sales_are_counted_and_each_wrong_one_is_named(view: View) -> None:
+    price = view.script.prices[view.script.products[0].gtin]
+    view.sales.modes |= {"sco-1": "ask", "sco-2": "cache"}
+    sell(view, "sco-1", price, cached=False)
+    sell(view, "sco-2", price + 1, cached=True)
+    gateway = Gateway(view)
+    gateway.sequence = view.ledger.report()[0]["last"]
+    gateway.tell("sale.line", terminal="sco-1", basket="b-1", line=1, amount_minor=price)
+    gateway.tell("sale.line", terminal="sco-1", basket="b-1", line=1, amount_minor=price)
+    gateway.tell("price.mismatch", terminal="sco-2", charged_minor=price + 1, gtin="06901", direction="over")
+    found = figures(view, Ending(0, 1.2), 60)
+    counted = {name: found[name] for name in found if name.startswith("sale")}
+    assert counted == {
+        "sale_lines": 2,
+        "sales_from_cache": 1,
+        "sales_above_shelf": 1,  # one line, although the product has two labels
+        "sales_while_changing": 1,
+        "sales_missing": 1,
+        "sales_twice": 1,
+        "sales_wrong": 0,
+        "sales_sum_minor": 2 * price + 1,
+        "sale_mismatches": 1,
+    }
+    text = "\n".join(found["broken"])
+    for promise in [f"sco-2 sold {view.script.products[0].gtin} at {price + 1}", "never reached", "more than once"]:
+        assert promise in text
+    assert "the gateway says that sco-2 charged" in text
+    assert found["ok"] is False
+
+
 @pytest.mark.parametrize("size", [(80, 24), (120, 50), (60, 20)])
 def test_the_screen_fits(view: View, size: tuple[int, int]) -> None:
     later = view.script.scene("rise", NOW)
@@ -100,6 +138,9 @@ def test_the_screen_fits(view: View, size: tuple[int, int]) -> None:
         gateway.tell("label.sent", label=label, gtin="0", price_minor=1, digest="d", wave=later.wave, revision=2)
     gateway.tell("device.state", state="online", reason="ap_answers", evidence="100 tags", next_step="none")
     gateway.tell("price.line.refused", wave=later.wave, part=1, line=3, gtin=None, reason="check digit " + "x" * 200)
+    view.sales.modes |= {"sco-1": "ask", "sco-2": "cache"}
+    sell(view, "sco-1", 1, cached=False)
+    sell(view, "sco-2", 1, cached=True)
     view.proof = ["06901234567892, 2026-11-22 08:00", "  till:  ¥12.90 CNY " + "y" * 200]
     width, height = size
     lines = drawn(view, width, height)
@@ -112,8 +153,27 @@ def test_the_screen_fits(view: View, size: tuple[int, int]) -> None:
     assert f"{LABELS[0]}  sent, not proven" in text
     assert "labels on their way: 5" in text
     assert "charged more than shown: 0 times" in text
+    assert "sales: 2 lines, 0 above the shelf, 2 while a label" in text
+    assert "  sco-1 asks for each scan: 1   sco-2 from its cache: 1 of 1" in text
     assert "ap-1" in text
     assert "40 s" in text
+
+
+def test_in_80_by_24_the_sales_are_not_cut_off(view: View) -> None:
+    for device in ("ap-1", "ap-2", "hq", "tills"):
+        view.devices[device] = DeviceLine("online", "why", "evidence", NOW)
+    view.sales.looked_at["sco-1"] = NOW
+    view.proof = ["proof"] * 4
+    view.notes.extend(["note"] * 3)
+    view.beside = Beside((), 1234)
+    lines = drawn(view)
+    assert len(lines) == 24
+    assert lines[-1].strip() == "note"
+    assert any(line.rstrip() == "sales: 0 lines, 0 above the shelf, 1234 while a label was changing" for line in lines)
+
+
+def test_before_the_tills_open_the_screen_says_so(view: View) -> None:
+    assert any("the tills open when" in line for line in drawn(view))
 
 
 def test_an_empty_view_can_be_drawn() -> None:
