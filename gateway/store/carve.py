@@ -11,12 +11,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.messages import Stream
+from gateway.messages import Stream, fact_types
 from gateway.store.events import LETTERS
 
 MOST_EVENT_BYTES = 65536
 _STREAMS: dict[str, Stream] = {letter: stream for stream, letter in LETTERS.items()}
-_HEAD = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]{1,200}-[bt]-[0-9]{12}","source":"')
+_HEAD = re.compile(rb'\{"specversion":"1\.0","id":"[^"\\]{1,200}","source":"')
+_OWN_ID = re.compile(r".+-([bt])-([0-9]{12})")
+_TYPE = re.compile(r"aisled\.(.+)\.v1")
+_AMBIGUOUS = {"sensor.event"}  # of either stream, and its id does not say which
 _decoder = json.JSONDecoder()
 
 
@@ -40,11 +43,22 @@ def whole_event(raw: bytes) -> tuple[Stream, int, bytes] | None:
     text = raw.decode("utf-8", "surrogateescape")
     try:
         event, end = _decoder.raw_decode(text)
-        letter, number = event["id"].rsplit("-", 2)[1:]
-        found = _STREAMS[letter], int(event["sequence"]), text[:end].encode()
+        found = _stream(event), int(event["sequence"]), text[:end].encode()
     except (ValueError, KeyError, TypeError, IndexError, RecursionError):  # UnicodeEncodeError is a ValueError
         return None
-    return found if int(number) == found[1] and "data" in event else None
+    return found if "data" in event else None
+
+
+def _stream(event: dict[str, str]) -> Stream:
+    """Return the stream by the id that we gave, else (a sale line has the till's) by the type. Raises ValueError."""
+    own, kind = _OWN_ID.fullmatch(event["id"]), _TYPE.fullmatch(event["type"])
+    if own is not None:
+        if int(own[2]) != int(event["sequence"]):
+            raise ValueError("the id is of another number")
+        return _STREAMS[own[1]]
+    if kind is None or kind[1] in _AMBIGUOUS:
+        raise ValueError("nothing says which stream it is of")
+    return fact_types()[kind[1]].stream
 
 
 def is_event(raw: object, sequence: int) -> bool:

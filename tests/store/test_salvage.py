@@ -1,6 +1,7 @@
 """Damage of every kind: the store opens, saves what can be read, says what is lost, and uses no number twice."""
 
 import asyncio
+import json
 import random
 import shutil
 import sqlite3
@@ -15,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import StoreError
+from gateway.store.carve import whole_event
 from gateway.store.journal import Journal
 from gateway.store.opening import OpenReport
 from gateway.store.salvage import building_path, finished_path
@@ -298,3 +300,22 @@ def test_a_directory_in_the_databases_place_is_said(tmp_path: Path) -> None:
     (tmp_path / "a.db").mkdir()
     with pytest.raises(StoreError, match="cannot be opened"):
         asyncio.run(opened_once(make(tmp_path / "a.db")))
+
+
+@pytest.mark.parametrize(
+    ("id_", "kind", "stream"),
+    [
+        ("gw1-b-000000000042", "label.shown", "business"),
+        ("gw1-t-000000000042", "sensor.event", "telemetry"),
+        ("sco-1:B1:5:1", "sale.line", "business"),
+        ("sco-1:minute:7", "terminal.minute", "telemetry"),
+        ("gw1-b-000000000041", "label.shown", None),
+        ("sensors-e7", "sensor.event", None),
+        ("x", "no.such", None),
+    ],
+)
+def test_the_stream_of_a_carved_event_is_known_by_its_id_or_its_type(id_: str, kind: str, stream: str | None) -> None:
+    event = {"specversion": "1.0", "id": id_, "source": "/s", "type": f"aisled.{kind}.v1", "sequence": "42", "data": {}}
+    raw = json.dumps(event, separators=(",", ":")).encode()
+    found = whole_event(raw + b"\0garbage")
+    assert (None if found is None else found[:2]) == (None if stream is None else (stream, 42))

@@ -1,17 +1,24 @@
-"""kill -9 of the whole daemon at random moments, while sensors talk and waves roll: nothing acknowledged is missing."""
+"""kill -9 of the whole daemon at random moments, while sensors talk, tills sell and waves roll: nothing is missing."""
 
 import asyncio
 import json
 import os
 import random
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.mosquitto import Mosquitto
+from drivers import _terminal_tokens
+from drivers.simulators._till_serve import Where, tills_at
+from drivers.simulators._till_shopper import Shopper, random_shopper
+from drivers.simulators.till import Article, TillConfig
+from tests.mosquitto import Mosquitto, free_port
 from tests.whole.shop import Shop, gtin
 
 LABELS = 4
@@ -42,6 +49,54 @@ class Sensors:
         self.client.loop_stop()
 
 
+class Tills:
+    """Two tills whose shoppers never end before `close`; one has a cache. They are told of no kill."""
+
+    def __init__(self, shop: Shop, seed: int) -> None:
+        self.shop, self.seed, self.closing = shop, seed, False
+        self.port = free_port()
+        shop.devices += f'[[device]]\nid = "tills"\ndriver = "checkout_http"\nhost = "127.0.0.1"\nport = {self.port}\n'
+        shop.devices += "plaintext = true\n"
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        articles, now = tuple(Article(gtin(n)) for n in range(LABELS)), datetime.now(UTC)
+        self.fleets = []
+        for terminal, mode in (("sco-1", "ask"), ("sco-2", "fallback")):
+            token = _terminal_tokens.add(self.shop.folder / "data" / "terminals.json", terminal, now)
+            where = Where(f"http://127.0.0.1:{self.port}", {terminal: token})
+            config = TillConfig(articles, mode=mode, seed=self.seed, speed=40)
+            shoppers = {terminal: self.shoppers(terminal, articles)}
+            self.fleets.append(await stack.enter_async_context(tills_at(where, config, shoppers)))
+        self.selling = [asyncio.create_task(fleet.run()) for fleet in self.fleets]
+        stack.push_async_callback(self.leave)
+
+    def shoppers(self, terminal: str, articles: tuple[Article, ...]) -> Iterator[Shopper]:
+        dice = random.Random(f"{terminal} {self.seed}")
+        while not self.closing:
+            yield random_shopper(dice, articles, 60)
+
+    async def close(self) -> list[tuple[object, ...]]:
+        """Let the last shoppers go, and everything be delivered; return what was paid."""
+        self.closing = True
+        async with asyncio.timeout(120):
+            await asyncio.gather(*self.selling)
+        return [
+            (line.terminal, line.basket, line.line, line.gtin, line.unit_price_minor, line.amount_minor)
+            for fleet in self.fleets
+            for line in fleet.ledger.lines
+        ]
+
+    async def leave(self) -> None:
+        for task in self.selling:
+            task.cancel()
+        await asyncio.gather(*self.selling, return_exceptions=True)
+
+
+def told(event: dict[str, Any]) -> tuple[object, ...]:
+    names = ("terminal", "basket", "line", "gtin", "unit_price_minor", "amount_minor")
+    return tuple(event["data"][name] for name in names)
+
+
 async def kill_often(folder: Path, kills: int, seed: int) -> None:
     dice = random.Random(seed)
     async with AsyncExitStack() as stack:
@@ -54,11 +109,15 @@ async def kill_often(folder: Path, kills: int, seed: int) -> None:
         stack.callback(devices.stop)
         shop.sensors(devices.url)
         shop.access_point(LABELS, 40)
+        tills = Tills(shop, seed)
         shop.configure()
         shop.start()
         await shop.sees("gateway.started")
         shop.products(LABELS)
         shop.bind(sorted(shop.truth()))
+        shop.wave("first", {gtin(n): 500 for n in range(LABELS)})
+        await shop.until(lambda: len(shop.of("price.charged")) >= LABELS, "prices")
+        await tills.open(stack)
         sensors = Sensors(devices.port)
         stack.callback(sensors.stop)
         sensors.send(1)
@@ -75,11 +134,16 @@ async def kill_often(folder: Path, kills: int, seed: int) -> None:
             shop.kill()
             sensors.send(dice.randrange(0, 50))
             shop.start()
-        shop.wave("last", {gtin(n): 555 for n in range(LABELS)})
+        paid = await tills.close()
+        shop.wave("last", {gtin(n): 950 for n in range(LABELS)})  # a rise: no lease of a till that left holds it up
         await shop.sees("price.wave.converged", wave="last")
         ids = lambda: {e["id"].removeprefix("sensors-") for e in shop.of("sensor.event")}  # noqa: E731
         await shop.until(lambda: sensors.acknowledged <= ids(), "acknowledged sensor events")
         assert len(sensors.acknowledged) > kills * 10
+        await shop.until(lambda: set(paid) <= {told(event) for event in shop.of("sale.line")}, "sale lines")
+        assert sorted(map(told, shop.of("sale.line"))) == sorted(paid)
+        assert len(paid) > kills
+        assert shop.of("price.mismatch", direction="over") == []
         assert shop.stop()[0] == 0
         await shop.sees("gateway.stopped")
         assert shop.gaps("business") == []
