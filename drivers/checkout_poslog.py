@@ -1,9 +1,10 @@
-"""Sales documents (ARTS POSLog 2.x, OMG 6) that tills leave in a folder. Grade: captured.
+"""Sales documents (ARTS POSLog 2.x, OMG 6) that tills leave in a folder.
 
 Each `*.xml` that has stopped growing is read in pieces and its transactions are kept; then the file is moved to `done/`
 or, when not all of it could be taken, to `refused/` with the reason beside it. A kill in between is harmless: what is
 known already is a repeat, by store, workstation, business day and sequence. Documents are never changed or deleted.
-Not here: the reading (`_poslog.py`), documents sent over HTTP (`checkout_http.py`).
+Grade: simulated (our own
+documents, after the layout of real ones). Not here: the reading (`_poslog.py`), documents sent over HTTP (`checkout_http.py`).
 """
 
 import asyncio
