@@ -3,8 +3,8 @@
 Each `*.xml` that has stopped growing is read in pieces and its transactions are kept; then the file is moved to `done/`
 or, when not all of it could be taken, to `refused/` with the reason beside it. A kill in between is harmless: what is
 known already is a repeat, by store, workstation, business day and sequence. Documents are never changed or deleted.
-Grade: simulated (our own
-documents, after the layout of real ones). Not here: the reading (`_poslog.py`), documents sent over HTTP (`checkout_http.py`).
+Grade: simulated (our own documents, after the layout of real ones). Not here: the reading (`_poslog.py`), documents
+that are sent over HTTP (`checkout_http.py`).
 """
 
 import asyncio
