@@ -16,4 +16,4 @@ async def prove_one(on: Stage, view: View, label: str) -> list[str]:
     now = datetime.now(UTC).isoformat()
     code, printed = await on.aisled("prove", "--config", str(on.config), "--gtin", gtin, "--at", now)
     lines = [line for line in printed.splitlines() if not line.startswith("  sold:")]  # `sales.py` judges all of them
-    return lines[:LINES] if code == 0 else [f"aisled prove ended with {code}", *lines[-1:]]
+    return lines[:LINES] if code == 0 else [f"aisled prove ended with {code}", *lines[-2:]]

@@ -35,7 +35,7 @@ class Screen:
             self._head(),
             _waves(self._view, options.max_width),
             _stragglers(self._view),
-            _devices(self._view, self._now),
+            _devices(self._view, self._now, options.max_width),
             _promise(self._view),
             _sales(self._view),
             _lines("proof", self._view.proof),
@@ -82,11 +82,10 @@ def _stragglers(view: View) -> Text:
     return Text("\n".join([f"labels on their way: {len(waiting)}", *lines]), no_wrap=True, overflow="ellipsis")
 
 
-def _devices(view: View, now: datetime) -> Table:
-    table = Table.grid(padding=(0, 2), expand=True)
-    for width in (8, 8, 8):
-        table.add_column(width=width, no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+def _devices(view: View, now: datetime, width: int) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for cells in (8, 8, 8, max(8, width - 3 * (8 + 2))):  # the last one as wide as it may be, or it squeezes the rest
+        table.add_column(width=cells, no_wrap=True, overflow="ellipsis")
     for name, device in sorted(view.devices.items()):
         age = max(0, round((now - device.since).total_seconds()))
         what = f"{device.reason}: {device.evidence}"

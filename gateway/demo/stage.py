@@ -88,14 +88,14 @@ class Stage:
         return await end(self.children.pop("gateway")), loop.time() - began
 
     async def aisled(self, *words: str) -> tuple[int, str]:
-        """Run a short command as a person would; return its exit code and what it printed, or its complaint."""
+        """Run a short command as a person would; return its exit code, what it printed, and its complaint."""
         process = await asyncio.create_subprocess_exec(
             *COMMAND, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=self.folder
         )
         async with asyncio.timeout(READY_S):
             printed, complaint = await process.communicate()
         code = process.returncode or 0
-        return code, (complaint if code else printed).decode("utf-8", "replace")
+        return code, (printed + complaint if code else printed).decode("utf-8", "replace")
 
     async def until_up(self, urls: dict[str, str]) -> None:
         """Wait until each of these children answers. Raises LinkDown when one dies, or none comes."""

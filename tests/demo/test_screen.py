@@ -161,7 +161,7 @@ def test_the_screen_fits(view: View, size: tuple[int, int]) -> None:
 
 def test_in_80_by_24_the_sales_are_not_cut_off(view: View) -> None:
     for device in ("ap-1", "ap-2", "hq", "tills"):
-        view.devices[device] = DeviceLine("online", "why", "evidence", NOW)
+        view.devices[device] = DeviceLine("online", "why", "evidence " * 20, NOW)
     view.sales.looked_at["sco-1"] = NOW
     view.proof = ["proof"] * 4
     view.notes.extend(["note"] * 3)
@@ -169,6 +169,7 @@ def test_in_80_by_24_the_sales_are_not_cut_off(view: View) -> None:
     lines = drawn(view)
     assert len(lines) == 24
     assert lines[-1].strip() == "note"
+    assert sum(line.startswith(("ap-1      online    40 s", "tills     online    40 s")) for line in lines) == 2
     assert any(line.rstrip() == "sales: 0 lines, 0 above the shelf, 1234 while a label was changing" for line in lines)
 
 
