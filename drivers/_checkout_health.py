@@ -86,7 +86,7 @@ def judge(known: Evidence, now_s: float, silent_after_s: float = SILENT_S) -> Ve
             "degraded", "tokens_unreadable", known.trouble, "mend the file of tokens; it is read again by itself"
         )
     if not known.terminals:
-        step = "give the tills this address and their tokens (`aisled terminals`)"
+        step = "give the tills this address and their tokens (`aisled terminal`)"
         return Verdict("unknown", "no_till_heard", f"{known.where}: no till was heard yet{_refused(known)}", step)
     wrong = {name: one for name, one in known.terminals.items() if abs(one.ahead_s or 0.0) > SKEW_S}
     if wrong:

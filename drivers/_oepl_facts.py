@@ -30,7 +30,13 @@ def label_seen(record: TagRecord, kind: TagType, at: datetime, source: str) -> L
         rssi_dbm=record.rssi_dbm or None,
         lqi=record.lqi or None,
         temperature_c=_temperature(record),
+        image=image_of(record),
     )
+
+
+def image_of(record: TagRecord) -> str | None:
+    """Return the access point's name of the tag's newest image, None when it knows none or one is on its way."""
+    return None if record.blank or record.pending else record.hash
 
 
 def label_health(record: TagRecord, at: datetime, source: str) -> LabelHealth:
@@ -63,8 +69,8 @@ def label_stored(face: Face, at: datetime, source: str) -> LabelStored:
     )
 
 
-def label_shown(face: Face, proof: Proof, at: datetime, source: str) -> LabelShown:
-    """Return the fact that the glass shows the face."""
+def label_shown(face: Face, proof: Proof, image: str | None, at: datetime, source: str) -> LabelShown:
+    """Return the fact that the glass shows the face; `image` is `image_of` the tag then."""
     return LabelShown(
         at=at,
         source=source,
@@ -77,6 +83,7 @@ def label_shown(face: Face, proof: Proof, at: datetime, source: str) -> LabelSho
         digest=face.digest,
         revision=face.revision,
         proof=proof,
+        image=image,
     )
 
 

@@ -8,8 +8,8 @@ point at run time. It has no login and tells its Wi-Fi password to all: give it 
 One attempt per face, exactly one terminal fact for it. A face that was shown may be taken back later: `LabelFailed`
 with reason `tag_rebooted`, `foreign_write`, `moved` or `ap_forgot` says that its proof no longer holds: push again.
 Not done: tags with 3 or 4 bits per pixel or TFTs, reading back G5 images (newest tag firmware: `proof = "hash"`), tag
-firmware updates, roaming between access points (route by who saw the label last). Of what happened to a label while the
-gateway was not running only a restart is found out (`LabelDoubted`), not what somebody else wrote to it meanwhile.
+firmware updates, roaming between access points (route by who saw the label last). What happened to a label while the
+gateway was not running: a restart is found out here (`LabelDoubted`), what somebody else wrote by `LabelSeen.image`.
 Next: `_oepl_push.py` for the steps of a push, `_oepl_trace.py` for what is believed, `_oepl_session.py` for the link.
 """
 
@@ -23,7 +23,7 @@ from typing import Literal
 from pydantic import Field
 
 from drivers._oepl_calls import Calls, Link
-from drivers._oepl_facts import Proof, label_failed, label_shown, label_stored
+from drivers._oepl_facts import Proof, image_of, label_failed, label_shown, label_stored
 from drivers._oepl_health import wanted_settings, wrong_settings
 from drivers._oepl_link import AiohttpLink
 from drivers._oepl_push import NotShown, Push
@@ -169,7 +169,9 @@ class Driver:
             _log.info("%s: not shown: %s (%s)", face.label, error.reason, error.outcome)
             lane.verdict = label_failed(face, error.reason, error.outcome, self._now(), self._config.id)
         else:
-            lane.verdict = label_shown(face, proof, self._now(), self._config.id)
+            tag = self._station.tags.get(face.label)
+            image = None if tag is None else image_of(tag.record)
+            lane.verdict = label_shown(face, proof, image, self._now(), self._config.id)
         shown = lane.verdict.type == "label.shown"
         await uninterrupted(self._tell_verdict(lane))
         self._release(face, watch=shown)

@@ -60,7 +60,7 @@ class BindingKept(Command):
     sequence: int
 
 
-FaceRow = tuple[int, str, str | None, int | None, str | None, str, Literal["sent", "settled", "proven"], float]
+FaceRow = tuple[int, str, str | None, int | None, str | None, str, Literal["sent", "settled", "proven"], float, str]
 
 
 class GlassKept(Command):

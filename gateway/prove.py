@@ -18,7 +18,7 @@ from gateway.store.journal import verify
 from gateway.store.proof import Proof
 from gateway.store.proof import prove as look_up
 from gateway.store.proof_text import text
-from gateway.store.schema import connect_reader
+from gateway.store.schema import connect_reader, snapshot
 
 
 def prove(config_path: Path, gtin: str, at: str, *, as_json: bool) -> int:
@@ -43,7 +43,7 @@ def _read(config: Config, gtin: str, at: datetime) -> tuple[Proof, int | None]:
     if not database.exists():
         raise ConfigError(f"{database} is not there; has the gateway ever run with this configuration?")
     try:
-        with contextlib.closing(connect_reader(database)) as connection:
+        with contextlib.closing(connect_reader(database)) as connection, snapshot(connection):
             return look_up(connection, gtin, at, config.store.timezone), verify(connection)
     except sqlite3.Error as error:
         raise StoreError(f"{database}: {error}") from error

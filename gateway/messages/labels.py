@@ -45,6 +45,7 @@ class LabelShown(LabelFact):
 
     type: ClassVar[str] = "label.shown"
     proof: Literal["pixels", "hash", "report"]
+    image: str | None = None
 
 
 class LabelFailed(LabelFact):

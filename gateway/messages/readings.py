@@ -6,7 +6,10 @@ from gateway.messages.kinds import Label, Reading, Reason
 
 
 class LabelSeen(Reading):
-    """A label checked in at access point `source`. `colors` are palette names in index order (white, black, ...)."""
+    """A label checked in at access point `source`. `colors` are palette names in index order (white, black, ...).
+
+    `image` is the access point's own name of what it drew there last, if it knows one.
+    """
 
     label: Label
     width: int = Field(ge=1, le=4096)
@@ -18,6 +21,7 @@ class LabelSeen(Reading):
     rssi_dbm: int | None
     lqi: int | None
     temperature_c: int | None
+    image: str | None = None
 
 
 class Tick(Reading):

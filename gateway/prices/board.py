@@ -100,7 +100,7 @@ class PriceBoard:
     def _faces(self, gtin: str, at: datetime) -> Iterator[m.ShownPrice]:
         for label in self._labels.get(gtin, ()):
             glass = _at(self._glass[label], at)
-            for revision, via, product, price, wave, _, state, _ in () if glass is None else glass.entries:
+            for revision, via, product, price, wave, _, state, *_ in () if glass is None else glass.entries:
                 if product == gtin and price is not None:
                     yield m.ShownPrice(
                         label=label, price_minor=price, wave=wave, via=via, revision=revision, state=state

@@ -25,6 +25,7 @@ class Entry(NamedTuple):
     content: str
     state: State
     after: float = 0  # newest revision of the label when a report took it out of an access point's hands
+    image: str = ""  # the access point's own name of the image when it was proven
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Glass:
         self.entries = (*self.entries, entry)
         self.revision = self.in_flight = entry.revision
 
-    def show(self, revision: int, via: str, _at: datetime) -> bool:
+    def show(self, revision: int, via: str, _at: datetime, image: str | None = None) -> bool:
         """Note that a face was proven. False: not one of ours (a late report from before a sign-off).
 
         A proof says nothing about what another access point may have drawn after it, even when it is heard later.
@@ -77,7 +78,7 @@ class Glass:
         if shown is None:
             return False
         rest = tuple(e for e in self.entries if e is not shown and _outlives(e, shown))
-        self.entries = (shown._replace(state="proven", after=self.revision), *rest)
+        self.entries = (shown._replace(state="proven", after=self.revision, image=image or ""), *rest)
         if self.in_flight == revision:
             self.in_flight = None
         self.failures, self.trouble, self.doubted = 0, None, False
@@ -115,6 +116,13 @@ class Glass:
             return False
         self.doubted, self.trouble = True, reason
         return True
+
+    def overwritten(self, via: str, image: str | None) -> bool:
+        """Tell whether an access point names an image that is not the proven one: somebody else may have written it."""
+        proven = next((e for e in self.entries if e.state == "proven"), None)
+        if proven is None or image is None:
+            return False
+        return image != proven.image if proven.via == via and proven.image else proven.via != via
 
     def sign_off(self) -> None:
         """Forget all: a person has seen to it that this glass shows nothing any more."""

@@ -291,7 +291,8 @@ class Pricing:
     def _shown(self, fact: m.LabelShown) -> list[m.Message]:
         glass = self.shelf.glass(fact.label)
         before = glass.gtins()
-        return self._settle(glass, before, fact.at) if glass.show(fact.revision, fact.source, fact.at) else []
+        shown = glass.show(fact.revision, fact.source, fact.at, fact.image)
+        return self._settle(glass, before, fact.at) if shown else []
 
     def _failed(self, fact: m.LabelFailed) -> list[m.Message]:
         glass = self.shelf.glass(fact.label)
@@ -322,8 +323,13 @@ class Pricing:
         return out
 
     def _seen(self, reading: m.LabelSeen) -> list[m.Message]:
+        first = reading.label not in self.shelf.seen
         self.shelf.seen.add(reading.label)
-        return []
+        if not first or not self.shelf.knows(reading.label):
+            return []
+        glass = self.shelf.glass(reading.label)  # what somebody else wrote while we were away
+        wrong = glass.overwritten(reading.source, reading.image) and glass.doubt("foreign_write")
+        return self._settle(glass, glass.gtins(), reading.at) if wrong else []
 
     def _face_refused(self, fact: m.FaceRefused) -> list[m.Message]:
         self.shelf.glass(fact.label).trouble = fact.reason

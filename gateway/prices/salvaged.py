@@ -27,7 +27,7 @@ def doubted(kept: Kept, now: datetime, *, caching: bool = False) -> Kept:
     known = sorted({*rows, *kept.bindings})
     glasses = [_glass(label, rows[label].entries if label in rows else (), floor, now) for label in known]
     unknown: tuple[FaceRow, ...] = tuple(
-        (floor, VIA, gtin, price, None, "unknown", "settled", now.timestamp()) for gtin, price in _lowest(kept)
+        (floor, VIA, gtin, price, None, "unknown", "settled", now.timestamp(), "") for gtin, price in _lowest(kept)
     )
     version = max([kept.version, *(charge.version for charge in kept.charges.values())]) + VERSIONS_LOST
     ghosts = dict.fromkeys([*kept.leases, GHOST_TILL] if caching else kept.leases, NEVER)

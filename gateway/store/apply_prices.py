@@ -244,7 +244,7 @@ def _load_waves(db: sqlite3.Connection) -> list[KeptWave]:
 
 
 def _glass(now: datetime, label: str, revision: int, doubted: int, entries: str) -> notes.GlassKept:
-    rows = tuple(tuple(entry) for entry in json.loads(entries))
+    rows = tuple((*entry, "")[:9] for entry in json.loads(entries))  # older rows have no name of an image
     return notes.GlassKept(
         at=now, source=m.GATEWAY, label=label, revision=revision, doubted=bool(doubted), entries=rows
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.errors import StoreError
-from gateway.store.schema import connect_reader
+from gateway.store.schema import connect_reader, snapshot
 
 READ_LIMIT_S = 10.0
 STEPS = 20_000  # of SQLite's virtual machine between two looks at the time: about a millisecond
@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 
 class Reader:
-    """One read-only connection; with `shared`, that connection is used, in the caller's thread, and not closed."""
+    """One read-only connection; each function sees one moment, whatever is committed meanwhile.
+
+    With `shared`, that connection is used, in the caller's thread, and not closed.
+    """
 
     def __init__(self, name: str, path: Path, shared: sqlite3.Connection | None = None) -> None:
         self._path = path
@@ -38,7 +41,8 @@ class Reader:
     def _limited(self, function: Callable[[sqlite3.Connection], T]) -> T:
         self._deadline_s = time.monotonic() + READ_LIMIT_S
         try:
-            return function(self._connection())
+            with snapshot(self._connection()) as connection:
+                return function(connection)
         except sqlite3.OperationalError as error:
             if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 raise StoreError(f"the query took longer than {READ_LIMIT_S:.0f} s and was stopped") from error

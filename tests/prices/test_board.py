@@ -25,7 +25,7 @@ def charged(gtin, price, version, at=START):
 
 def glass(label, entries, at=START):
     rows = tuple(
-        (revision, "ap-1", gtin, price, "w", f"c{revision}", state, 0.0) for revision, gtin, price, state in entries
+        (revision, "ap-1", gtin, price, "w", f"c{revision}", state, 0.0, "") for revision, gtin, price, state in entries
     )
     return GlassKept(at=at, source=m.GATEWAY, label=label, revision=9, doubted=False, entries=rows)
 

@@ -67,3 +67,22 @@ def test_two_proofs_that_overlap_leave_both_in_doubt(step: timedelta) -> None:
     glass.show(1, "ap-a", NOON + step)
     glass.show(2, "ap-b", NOON)
     assert revisions(glass) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("via", "image", "wrong"),
+    [
+        ("ap-a", "1234", False),
+        ("ap-a", "5678", True),
+        ("ap-a", None, False),
+        ("ap-b", "1234", True),
+        ("ap-b", None, False),
+    ],
+)
+def test_another_image_than_the_proven_one_was_written_by_somebody_else(
+    via: str, image: str | None, *, wrong: bool
+) -> None:
+    glass = sent((1, "ap-a"))
+    assert not glass.overwritten(via, image)
+    glass.show(1, "ap-a", NOON, "1234")
+    assert glass.overwritten(via, image) is wrong

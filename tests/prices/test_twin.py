@@ -110,3 +110,24 @@ def test_without_the_guard_the_twin_sees_harm(monkeypatch):
     monkeypatch.setattr(switch, "charge_for", lambda wanted, _lowest: wanted)
     with pytest.raises(AssertionError):
         play(range(30))
+
+
+def test_what_somebody_else_wrote_while_the_gateway_was_off_is_pushed_over():
+    async def main() -> None:
+        async with open_twin(5, labels=2) as twin:
+            for label in twin.names:
+                await twin.bind(label, GTINS[0])
+            await twin.wave({GTINS[0]: 300})
+            await converged(twin, 3600)
+            await twin.gateway.kill()
+            for label in twin.names:
+                ap = next(name for name, ap in twin.aps.items() if label in ap.tags)
+                twin.fault(ap, "foreign_upload", label)
+            await asyncio.sleep(600)
+            assert None in {twin.shown(label) for label in twin.names}  # a picture that nobody here knows
+            twin.gateway = twin.life(twin)
+            await twin.gateway.start()
+            await converged(twin, 3600)
+            assert {twin.shown(label) for label in twin.names} == {(GTINS[0], 300)}
+
+    virtual_time.run(main)

@@ -29,7 +29,7 @@ def test_event_has_the_members_of_the_contract_in_their_order() -> None:
         '{"specversion":"1.0","id":"gw1-b-000000000042","source":"/stores/0421/gateways/gw1/devices/ap-1",'
         '"type":"aisled.label.shown.v1","time":"2026-11-23T00:00:41.120Z","sequence":"42","cause":"wave-1",'
         '"timequality":"synced","data":{"label":"0000021B2C3D4E5F","gtin":"06901234567892","price_minor":1290,'
-        '"currency":"CNY","wave":"wave-1","digest":"' + "9f" * 32 + '","revision":3,"proof":"pixels"}}'
+        '"currency":"CNY","wave":"wave-1","digest":"' + "9f" * 32 + '","revision":3,"proof":"pixels","image":null}}'
     )
 
 

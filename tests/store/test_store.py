@@ -250,3 +250,19 @@ async def test_closing_twice_or_before_opening_does_nothing(tmp_path: Path) -> N
     await store.close()
     async with opened(tmp_path / "a.db") as again:
         await again.append([cleared()])
+
+
+async def test_all_queries_of_one_read_see_the_same_moment(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a.db") as store:
+        await store.append([sensor(1)])
+        loop = asyncio.get_running_loop()
+
+        def count(connection: sqlite3.Connection) -> list[int]:
+            query = "SELECT last FROM outbox_stream WHERE name = 'telemetry'"
+            before = connection.execute(query).fetchone()[0]
+            asyncio.run_coroutine_threadsafe(store.append([sensor(2)]), loop).result(10)
+            return [before, connection.execute(query).fetchone()[0]]
+
+        first, second = await store.read(count)
+        assert first == second
+        assert (await store.read(count))[0] > first
