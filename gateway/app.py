@@ -134,7 +134,7 @@ class App:
         style = style_for(config.store.currency, config.store.languages, config.prices.link_base)
         self.pricing = Pricing(policy, kept, self._wake)
         self.sales = Sales(SalesPolicy(), sold)
-        self.desk = self._desk(kept)
+        self.desk = self._desk(kept, sold)
         self.drivers = self._drivers()
         labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
         self.labels = LabelSync(self.pricing, self._submit, labels, Studio(style), self.clock)
@@ -158,15 +158,19 @@ class App:
             )
         return [] if doubt is None else doubts(kept, self.clock.now())
 
-    def _desk(self, kept: notes.Kept) -> TillDesk:
+    def _desk(self, kept: notes.Kept, sold: KeptSales) -> TillDesk:
         config, clock = self._config, self.clock
         self.prices = PriceBoard(kept, clock.now())
         self.leases = TillLeases(
-            self._ask, clock, lambda: self.prices.version, kept.leases, lease_s=config.tills.lease_min * 60
+            self._ask,
+            clock,
+            lambda: self.prices.version,
+            {terminal: kept.lease_s.get(terminal) or config.tills.lease_min * 60 for terminal in kept.leases},
+            lease_s=config.tills.lease_min * 60,
         )
         answers = PriceAnswers(self.pricing, self.prices, config.code_table(), self.sales.expect, self._upstream)
         evidence = Evidence(self.prices, self.store.read)
-        return TillDesk(answers, self.sales, self._ask, evidence, self.leases, clock)
+        return TillDesk(answers, self.sales, self._ask, evidence, self.leases, clock, sold.logs)
 
     def _upstream(self) -> Upstream:
         """Return when head office was last heard. A shop that runs alone has nothing newer to wait for."""

@@ -130,15 +130,14 @@ class Core:
             except Exception as bug:
                 log.exception("a rule failed; this message is not taken", extra={"kind": _kinds(entry)})
                 _fail([_Answer(entry.done, [])], GatewayError(f"internal error, see the gateway's log: {bug!r}"))
-                await self._append(kept, answers)
+                await self._append(kept, answers, rebuild=True)
                 kept, answers = [], []
-                await self._rebuild()
                 continue
             kept.extend(followed)
             answers.append(_Answer(entry.done, followed))
         await self._append(kept, answers)
 
-    async def _append(self, kept: list[Message], answers: list[_Answer]) -> None:
+    async def _append(self, kept: list[Message], answers: list[_Answer], *, rebuild: bool = False) -> None:
         try:
             if kept:
                 await self._store.append(kept)
@@ -146,6 +145,8 @@ class Core:
             _fail(answers, error)
             await self._rebuild()  # the rules are ahead of the disk
             return
+        if rebuild:
+            await self._rebuild()  # before anybody looks: the rules hold half of a message that was not kept
         self.batches += 1
         self._committed(kept)
         for done, followed in answers:

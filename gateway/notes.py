@@ -77,6 +77,7 @@ class LeaseKept(Command):
 
     terminal: Terminal
     version: int | None
+    lease_s: int = 0
 
 
 class VersionFloor(Command):
@@ -127,7 +128,7 @@ class Superseded(NamedTuple):
 class Kept:
     """Pricing's whole state.
 
-    `leases`: terminal -> version of its cache; `version`: no cache older than it can be trusted.
+    `leases`: terminal -> version of its cache; `lease_s`: for how long; `version`: no older cache counts.
     `heads`: (wave, refused); `bindings`: label -> (sequence, gtin, facing); `wanted`: gtin -> (price, wave).
     """
 
@@ -144,4 +145,5 @@ class Kept:
     requests: list[str] = field(default_factory=list)
     superseded: list[Superseded] = field(default_factory=list)
     leases: dict[str, int] = field(default_factory=dict)
+    lease_s: dict[str, int] = field(default_factory=dict)
     version: int = 0

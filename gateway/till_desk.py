@@ -7,7 +7,7 @@ core, each with the evidence of the shelf at its instant (`till_evidence.py`).
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class SalesView(Protocol):
 
 
 class TillDesk:
-    """See `gateway.driver.Tills`."""
+    """See `gateway.driver.Tills`. To be built before the core runs; `terminals` are those that the store knows."""
 
     def __init__(
         self,
@@ -44,10 +44,11 @@ class TillDesk:
         evidence: Evidence,
         leases: TillLeases,
         clock: Clock,
+        terminals: Iterable[str],
     ) -> None:
         self._prices, self._sales, self._ask = prices, sales, ask
         self._evidence, self._leases, self._clock = evidence, leases, clock
-        self._acks: dict[str, int] = {}
+        self._acks = {terminal: sales.ack_seq(terminal) for terminal in terminals}  # as the disk gave it
         self._beyond: asyncio.Future[int] | None = None
 
     def committed(self, messages: Sequence[m.Message]) -> None:
@@ -117,10 +118,7 @@ class TillDesk:
 
     def ack_seq(self, terminal: str) -> int:
         """Return the highest number up to which every event is on disk."""
-        known = self._acks.get(terminal)
-        if known is None:  # nothing came since the start, so the rule knows what the disk gave it
-            known = self._acks[terminal] = self._sales.ack_seq(terminal)
-        return known
+        return self._acks.get(terminal, 0)
 
     def verify(self, terminal: str, basket: str) -> m.BaggingVerdict:
         """Compare an open basket with the bagging area."""

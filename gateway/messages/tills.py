@@ -295,10 +295,11 @@ class TillEvent(Command):
 
 
 class TillLeased(Command):
-    """A terminal that sells from its own cache acknowledges the feed up to `version` and may go on. Kept."""
+    """A terminal that sells from its own cache acknowledges the feed up to `version` and may go on for `lease_s`."""
 
     terminal: Terminal
     version: Version
+    lease_s: int = 900
 
 
 class TillLeaseOver(Command):

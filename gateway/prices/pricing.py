@@ -252,7 +252,10 @@ class Pricing:
         if not held and not self._harmless(ask.version):
             return []
         self._mark(leases.grant(ask.terminal, ask.version))
-        return [notes.LeaseKept(at=ask.at, source=ask.source, terminal=ask.terminal, version=ask.version)]
+        kept = notes.LeaseKept(
+            at=ask.at, source=ask.source, terminal=ask.terminal, version=ask.version, lease_s=ask.lease_s
+        )
+        return [kept]
 
     def _harmless(self, version: int) -> bool:
         """Tell whether no price of a cache of this version is above one that a label may show."""

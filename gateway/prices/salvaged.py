@@ -37,7 +37,7 @@ def doubted(kept: Kept, now: datetime, *, caching: bool = False) -> Kept:
 def doubts(kept: Kept, now: datetime) -> list[Command]:
     """Return what of `doubted` must be kept, so that a second start knows of it."""
     leases = [
-        LeaseKept(at=now, source=GATEWAY, terminal=terminal, version=version)
+        LeaseKept(at=now, source=GATEWAY, terminal=terminal, version=version, lease_s=kept.lease_s.get(terminal, 0))
         for terminal, version in kept.leases.items()
     ]
     return [*kept.glasses, *leases, VersionFloor(at=now, source=GATEWAY, version=kept.version)]

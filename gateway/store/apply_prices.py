@@ -52,6 +52,12 @@ def leases(db: Database) -> None:
     db.execute("CREATE TABLE till_lease (terminal TEXT PRIMARY KEY, version INTEGER) STRICT, WITHOUT ROWID")
 
 
+@migrations()
+def lease_time(db: Database) -> None:
+    """Keep for how long a lease was granted: the configuration may change before it is over."""
+    db.execute("ALTER TABLE till_lease ADD COLUMN lease_s INTEGER NOT NULL DEFAULT 14400")
+
+
 class PriceTables:
     """The projection."""
 
@@ -157,7 +163,9 @@ def _keep_leases(db: sqlite3.Connection, leases: list[notes.LeaseKept]) -> None:
         if lease.version is None:
             db.execute("DELETE FROM till_lease WHERE terminal = ?", (lease.terminal,))
         else:
-            db.execute("INSERT OR REPLACE INTO till_lease VALUES (?, ?)", (lease.terminal, lease.version))
+            db.execute(
+                "INSERT OR REPLACE INTO till_lease VALUES (?, ?, ?)", (lease.terminal, lease.version, lease.lease_s)
+            )
     _forget_superseded(db)
 
 
@@ -168,7 +176,8 @@ def _keep_floor(db: sqlite3.Connection, floors: list[notes.VersionFloor]) -> Non
 def _forget_superseded(db: sqlite3.Connection) -> None:
     db.execute(
         "DELETE FROM charge_superseded WHERE version <= min("
-        "(SELECT coalesce(min(version), 9e18) FROM till_lease), (SELECT max(version) - ? FROM charge_superseded))",
+        "(SELECT coalesce(min(version), 9e18) FROM till_lease), "
+        "(SELECT version FROM charge_superseded ORDER BY version DESC LIMIT 1 OFFSET ?))",
         (REMEMBERED,),
     )
 
@@ -222,6 +231,7 @@ def load(db: sqlite3.Connection, now: datetime) -> Kept:
         charges={g: KeptCharge(p, w, bool(f), v) for g, p, w, f, v in db.execute("SELECT * FROM charge")},
         superseded=[Superseded(*row) for row in db.execute("SELECT * FROM charge_superseded ORDER BY version")],
         leases=dict(db.execute("SELECT terminal, version FROM till_lease")),
+        lease_s=dict(db.execute("SELECT terminal, lease_s FROM till_lease")),
         wanted={g: (p, w) for g, p, w in db.execute("SELECT * FROM wanted WHERE price_minor IS NOT NULL")},
         version=full.get("price_version", 0),
         requests=[row[0] for row in db.execute("SELECT id FROM request_seen ORDER BY rowid")],

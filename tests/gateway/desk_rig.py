@@ -69,11 +69,11 @@ class DeskRig:
         self.board = PriceBoard(kept, self.time)
         self.sales = Sales(SalesPolicy(), sold)
         self.core = Core(self.store, (self.pricing, self.sales), committed=self._committed)
-        self.leases = TillLeases(self.core.ask, self, lambda: self.board.version, kept.leases)
+        self.leases = TillLeases(self.core.ask, self, lambda: self.board.version, kept.lease_s)
         codes = CodeTable(self.templates)
         answers = PriceAnswers(self.pricing, self.board, codes, self.sales.expect, lambda: self.upstream)
         evidence = Evidence(self.board, self.store.read)
-        self.desk = TillDesk(answers, self.sales, self.core.ask, evidence, self.leases, self)
+        self.desk = TillDesk(answers, self.sales, self.core.ask, evidence, self.leases, self, sold.logs)
 
     def _committed(self, messages):
         self.board.committed(messages)

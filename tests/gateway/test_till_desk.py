@@ -127,6 +127,24 @@ async def test_events_are_kept_once_and_acknowledged_from_the_disk(rig):
     assert rig.desk.ack_seq("sco-9") == 0
 
 
+async def test_what_waits_for_the_disk_is_not_acknowledged_yet(rig):
+    await rig.restart()
+    leave = asyncio.Event()
+    whole = rig.store.append
+
+    async def slow(messages):
+        await leave.wait()
+        await whole(messages)
+
+    rig.store.append = slow
+    taking = asyncio.create_task(rig.desk.take("tills", "sco-1", [event(1, "basket.opened")]))
+    await asyncio.sleep(0.05)
+    assert rig.desk.ack_seq("sco-1") == 0
+    leave.set()
+    assert [outcome.result for outcome in await taking] == ["accepted"]
+    assert rig.desk.ack_seq("sco-1") == 1
+
+
 async def sell(rig, price, at, seq=1, basket="b-1", **more):
     paid = {"amount_minor": price, "currency": "CNY", "tender": "cash"}
     events = [

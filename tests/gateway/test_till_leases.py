@@ -3,6 +3,7 @@
 import asyncio
 
 from gateway import messages as m
+from gateway.errors import StoreError
 from gateway.till_leases import LEASE_S, MARGIN_S, SLOW_CLOCK, TillLeases
 from tests import virtual_time
 from tests.prices.world import GTINS, World
@@ -14,14 +15,14 @@ A = GTINS[0]
 class Rig:
     """Leases before the real Pricing on its tables."""
 
-    def __init__(self, before=()):
+    def __init__(self, before=None):
         self.world = World(1)
         self.world.bind(self.world.names[0], A)
         self.world.settle()
         self.heard = []
         self.answered = asyncio.Event()
         self.answered.set()
-        self.leases = TillLeases(self.ask, self, lambda: self.world.board.version, before)
+        self.leases = TillLeases(self.ask, self, lambda: self.world.board.version, before or {})
         self.task = asyncio.create_task(self.leases.run())
 
     def now(self):
@@ -35,6 +36,9 @@ class Rig:
     async def grant(self, version=None):
         return await self.leases.grant("tills", "sco-1", self.world.board.version if version is None else version)
 
+    async def refuse(self, *_):
+        raise StoreError("the disk is full")
+
     def over(self):
         return [one.terminal for one in self.heard if isinstance(one, m.TillLeaseOver)]
 
@@ -46,7 +50,7 @@ class Rig:
         return {glass[1] for glass in self.world.glass.values() if glass[0] == A}
 
 
-def play(test, before=()):
+def play(test, before=None):
     async def main():
         rig = Rig(before)
         await test(rig)
@@ -121,7 +125,7 @@ def test_leases_from_before_a_restart_run_in_full_again():
         await asyncio.sleep(10)
         assert rig.over() == ["sco-1"]
 
-    play(test, before=["sco-1"])
+    play(test, before={"sco-1": LEASE_S})
 
 
 def test_a_lease_that_runs_out_while_it_is_renewed_is_not_ended_after_it():
@@ -135,5 +139,60 @@ def test_a_lease_that_runs_out_while_it_is_renewed_is_not_ended_after_it():
         assert (await renewing).lease_s == LEASE_S
         await asyncio.sleep(60)
         assert rig.over() == []
+
+    play(test)
+
+
+def test_a_lease_from_before_runs_as_long_as_it_was_granted_for():
+    async def test(rig):
+        await asyncio.sleep(3600)
+        assert rig.over() == []
+        await asyncio.sleep(60)
+        assert rig.over() == ["sco-1"]
+
+    play(test, before={"sco-1": 3600})
+
+
+def test_leases_that_run_out_together_do_not_end_one_that_is_renewed_meanwhile():
+    async def test(rig):
+        await asyncio.sleep(FULL_S - 1)
+        rig.answered.clear()  # the disk hangs
+        await asyncio.sleep(10)  # the first lease is being ended
+        renewing = asyncio.create_task(rig.leases.grant("tills", "sco-2", rig.world.board.version))
+        await asyncio.sleep(10)
+        rig.answered.set()
+        assert (await renewing).lease_s == LEASE_S
+        await asyncio.sleep(60)
+        assert rig.over() == ["sco-1"]
+        assert rig.world.pricing.till.leases.version("sco-2") is not None
+
+    play(test, before={"sco-1": LEASE_S, "sco-2": LEASE_S})
+
+
+def test_a_till_that_hangs_up_while_it_asks_is_ended_all_the_same():
+    async def test(rig):
+        asking = asyncio.create_task(rig.grant())
+        rig.answered.clear()
+        await asyncio.sleep(1)
+        asking.cancel()
+        await asyncio.sleep(1)
+        rig.answered.set()
+        rig.world.tell(m.TillLeased(at=rig.now(), source="tills", terminal="sco-1", version=rig.world.board.version))
+        await asyncio.sleep(FULL_S + 10)
+        assert rig.over() == ["sco-1"]
+
+    play(test)
+
+
+def test_a_disk_that_refuses_to_end_a_lease_is_asked_again():
+    async def test(rig):
+        await rig.grant()
+        whole = rig.leases._ask
+        rig.leases._ask = rig.refuse
+        await asyncio.sleep(FULL_S + 10)
+        assert rig.over() == []
+        rig.leases._ask = whole
+        await asyncio.sleep(10)
+        assert rig.over() == ["sco-1"]
 
     play(test)

@@ -1,12 +1,16 @@
 """Tills with a cache: no lease lets one charge more than a label shows, and none holds labels for ever."""
 
 import os
+import sqlite3
 
 import pytest
+from sqlite_utils import Database
 
+from gateway.messages import PriceCharged
 from gateway.prices import leases, switch
 from gateway.prices.board import PriceBoard
 from gateway.prices.pricing import Pricing
+from gateway.store import apply_prices
 from tests.prices import world
 from tests.prices.caching_till import CachingTill
 from tests.prices.spread import spread
@@ -94,3 +98,27 @@ def test_a_broken_lease_is_caught(monkeypatch, broken):
         monkeypatch.setattr(CachingTill, "lapse", lambda _: None)
     with pytest.raises(AssertionError):
         play(range(2_000))
+
+
+def test_prices_given_up_are_remembered_by_their_number_not_by_their_distance(monkeypatch):
+    monkeypatch.setattr(apply_prices, "REMEMBERED", 5)
+    db = sqlite3.connect(":memory:")
+    tables = apply_prices.PriceTables()
+    tables.migrations.apply(Database(db))
+    charged = [(GTINS[0], 100), (GTINS[0], 80), *((f"{n:014d}", 100) for n in range(20)), ("00000000000001", 90)]
+    for version, (gtin, price) in enumerate(charged, 1):
+        fact = PriceCharged(
+            at=world.START,
+            source="gateway",
+            gtin=gtin,
+            price_minor=price,
+            currency="CNY",
+            wave="w",
+            reason="fall",
+            version=version,
+        )
+        tables.apply(db, [fact])
+    kept = apply_prices.load(db, world.START)
+    assert [(old.version, old.price_minor) for old in kept.superseded] == [(2, 100), (23, 100)]
+    known = leases.Leases({}, kept.superseded)
+    assert [old.gtin for old in known.missed(1)] == [GTINS[0], "00000000000001"]

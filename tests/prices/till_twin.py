@@ -33,14 +33,15 @@ class TillGateway(Gateway):
 
     async def rules(self, kept):
         twin = self.twin
-        self.sales = Sales(Policy(), await twin.store.read(load_sales))
+        sold = await twin.store.read(load_sales)
+        self.sales = Sales(Policy(), sold)
         self.board = PriceBoard(kept, twin.clock.now())
-        self.leases = TillLeases(self._ask, twin.clock, lambda: self.board.version, kept.leases)
+        self.leases = TillLeases(self._ask, twin.clock, lambda: self.board.version, kept.lease_s)
         answers = PriceAnswers(
             self.pricing, self.board, CodeTable(), self.sales.expect, lambda: Upstream(0, stale=False)
         )
         evidence = Evidence(self.board, twin.store.read)
-        self.desk = TillDesk(answers, self.sales, self._ask, evidence, self.leases, twin.clock)
+        self.desk = TillDesk(answers, self.sales, self._ask, evidence, self.leases, twin.clock, sold.logs)
         self.more = (self.leases.run,)
         return (self.sales,)
 
