@@ -154,6 +154,7 @@ class Calls:
         await response.prepare(ask.request)
         try:
             for page in pages(changes):
+                await asyncio.sleep(0)  # a page is some milliseconds of work, and others wait too
                 await _within(response.write(b"".join(one.model_dump_json().encode() + b"\n" for one in page)))
             await _within(response.write(b'{"version":%d}\n' % version))
         except (TimeoutError, ConnectionError):

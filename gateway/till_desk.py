@@ -71,7 +71,7 @@ class TillDesk:
         """Return the price of a scanned code. Raises Refused or NotForSale."""
         return self._prices.look_up(scan, symbology)
 
-    def changes(self, since: int) -> list[m.PriceChange]:
+    def changes(self, since: int) -> Sequence[m.PriceChange]:
         """Return the newest price of every product that changed after a version."""
         return self._prices.changes(since)
 
