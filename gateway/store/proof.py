@@ -7,9 +7,11 @@ whole (`journal.py`), how people read it (`proof_text.py`).
 """
 
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Literal
 
 from gateway.messages import ShelfThen, ShownPrice
@@ -91,56 +93,96 @@ def prove(connection: sqlite3.Connection, gtin: str, at: datetime, timezone: str
     """Return what is known about the minute that holds `at`. Reads only; any connection with the journal will do."""
     start = at.astimezone(UTC).replace(second=0, microsecond=0)
     end = start + timedelta(minutes=1)
-    query = f"{_BOTH} WHERE gtin = ? AND label IS NOT NULL ORDER BY n"
-    labels = sorted({str(entry.label) for entry in entries(connection, query, [gtin])})
-    histories = {label: _history(connection, label) for label in labels}
-    charges = list(entries(connection, f"{_BOTH} WHERE gtin = ? AND kind = 'charged' ORDER BY n", [gtin]))
-    proofs = [_label(label, rows, stamp(start), stamp(end)) for label, rows in histories.items()]
+    past = _past(connection, gtin)
+    proofs = [_label(label, rows, stamp(start), stamp(end)) for label, rows in past.labels.items()]
     concerned = tuple(one for one in proofs if any(face.gtin == gtin for face in (*one.proven, *one.possible)))
-    rows = sorted([*charges, *(row for history in histories.values() for row in history)], key=lambda row: row.n)
-    fair = _fair(gtin, rows, stamp(start), stamp(end))
-    sold = tuple(_sold(connection, gtin, stamp(start), stamp(end)))
+    fair = _fair(gtin, past.rows(), stamp(start), stamp(end))
+    sold = tuple(_sold(connection, past, stamp(start), stamp(end)))
     if any(line.lowest_minor is not None and (line.price_minor or 0) > line.lowest_minor for line in sold):
         fair = False
-    return Proof(gtin, timezone, start, end, concerned, _charged(charges, stamp(start), stamp(end)), sold, fair)
-
-
-def _sold(connection: sqlite3.Connection, gtin: str, start: str, end: str) -> Iterator[Sold]:
-    query = f"{_BOTH} WHERE gtin = ? AND kind = 'sold' AND at >= ? AND at < ? ORDER BY at, n"
-    for row in entries(connection, query, [gtin, start, end]):
-        lowest = shelf_then(connection, gtin, datetime.fromisoformat(row.at)).lowest_minor
-        yield Sold(row.via, row.detail or "", row.price_minor, row.currency, row.at, lowest, row.n)
+    return Proof(gtin, timezone, start, end, concerned, _charged(past.charges, stamp(start), stamp(end)), sold, fair)
 
 
 def shelf_then(connection: sqlite3.Connection, gtin: str, at: datetime) -> ShelfThen:
     """Return what labels could show and tills could charge at an instant, for a sale that is told later."""
-    instant = stamp(at)
-    query = f"{_BOTH} WHERE gtin = ? ORDER BY n"
-    rows = list(entries(connection, query, [gtin]))
-    charge: Entry | None = None
-    for row in rows:
-        if row.kind == "charged" and row.at <= instant:
-            charge = row
-    glasses = {str(row.label): _Glass() for row in rows if row.label is not None}
-    for label, glass in glasses.items():
-        for row in _history(connection, label):
-            if row.at <= instant:
-                glass.feed(row)
-    faces = sorted(
-        (face for label, glass in glasses.items() for face in glass.faces(label, gtin)),
-        key=lambda face: (face.price_minor, face.label),
-    )
-    known = charge is not None or bool(faces)
-    return ShelfThen(
-        at=at,
-        gtin=gtin,
-        lowest_minor=faces[0].price_minor if faces else None,
-        charged_minor=None if charge is None else charge.price_minor,
-        version=None,
-        wave=None if charge is None else charge.wave,
-        faces=tuple(faces[:FACES_TOLD]),
-        basis="journal" if known else "unknown",
-    )
+    return shelves_then(connection, [(gtin, at)])[gtin, at]
+
+
+def shelves_then(
+    connection: sqlite3.Connection, wanted: Iterable[tuple[str, datetime]]
+) -> dict[tuple[str, datetime], ShelfThen]:
+    """Return the same for many instants. What happened to a product is read once, what was sold is not."""
+    instants: dict[str, list[datetime]] = {}
+    for gtin, at in wanted:
+        instants.setdefault(gtin, []).append(at)
+    found: dict[tuple[str, datetime], ShelfThen] = {}
+    for gtin, ats in instants.items():
+        past = _past(connection, gtin)
+        found |= {(gtin, at): past.shelf(at) for at in ats}
+    return found
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What happened to a product. `charges`: of its tills; `labels`: all of each label that ever had it."""
+
+    gtin: str
+    charges: list[Entry]
+    labels: dict[str, list[Entry]]
+    steps: list[str]  # the instants of all rows, in the order of time
+    _replayed: dict[int, ShelfThen] = field(default_factory=dict)
+
+    def rows(self) -> list[Entry]:
+        """Return all rows in the order of the journal."""
+        return sorted(chain(self.charges, *self.labels.values()), key=lambda row: row.n)
+
+    def shelf(self, at: datetime) -> ShelfThen:
+        """Return what was so at an instant. Instants with no row between them share one replay."""
+        step = bisect_right(self.steps, stamp(at))
+        if step not in self._replayed:
+            self._replayed[step] = self._replay(at)
+        return self._replayed[step].model_copy(update={"at": at})
+
+    def _replay(self, at: datetime) -> ShelfThen:
+        instant = stamp(at)
+        charge = next((row for row in reversed(self.charges) if row.at <= instant), None)
+        faces = sorted(
+            (face for label, rows in self.labels.items() for face in _faces(self.gtin, label, rows, instant)),
+            key=lambda face: (face.price_minor, face.label),
+        )
+        return ShelfThen(
+            at=at,
+            gtin=self.gtin,
+            lowest_minor=faces[0].price_minor if faces else None,
+            charged_minor=None if charge is None else charge.price_minor,
+            version=None,
+            wave=None if charge is None else charge.wave,
+            faces=tuple(faces[:FACES_TOLD]),
+            basis="journal" if charge is not None or faces else "unknown",
+        )
+
+
+def _past(connection: sqlite3.Connection, gtin: str) -> _Past:
+    rows = list(entries(connection, f"{_BOTH} WHERE gtin = ? AND kind <> 'sold' ORDER BY n", [gtin]))
+    charges = [row for row in rows if row.kind == "charged"]
+    names = sorted({row.label for row in rows if row.label is not None})
+    labels = {label: _history(connection, label) for label in names}
+    return _Past(gtin, charges, labels, sorted(row.at for row in chain(charges, *labels.values())))
+
+
+def _faces(gtin: str, label: str, history: Iterable[Entry], instant: str) -> Iterator[ShownPrice]:
+    glass = _Glass()
+    for row in history:
+        if row.at <= instant:
+            glass.feed(row)
+    return glass.faces(label, gtin)
+
+
+def _sold(connection: sqlite3.Connection, past: _Past, start: str, end: str) -> Iterator[Sold]:
+    query = f"{_BOTH} WHERE gtin = ? AND kind = 'sold' AND at >= ? AND at < ? ORDER BY at, n"
+    for row in entries(connection, query, [past.gtin, start, end]):
+        lowest = past.shelf(datetime.fromisoformat(row.at)).lowest_minor
+        yield Sold(row.via, row.detail or "", row.price_minor, row.currency, row.at, lowest, row.n)
 
 
 def _history(connection: sqlite3.Connection, label: str) -> list[Entry]:

@@ -1,13 +1,14 @@
 """The desk before real store and rules: answers, leases, events with evidence, acknowledgement after the commit."""
 
 import asyncio
+import sqlite3
 from datetime import timedelta
 
 import pytest
 
 from gateway import messages as m
 from gateway.codes import CodeTemplate
-from gateway.errors import NotForSale, Refused
+from gateway.errors import NotForSale, Refused, StoreError
 from gateway.prices.answers import Upstream
 from tests.gateway.desk_rig import APPLE, CHEESE, START, DeskRig, added, event
 
@@ -203,3 +204,27 @@ async def test_a_clock_that_is_wrong_is_known_by_what_it_says_when_it_sends(rig)
     rig.pass_s(1)
     await rig.desk.take("tills", "sco-1", [added(3, 2, APPLE, 990, rig.time + timedelta(hours=5))])
     assert len(rig.of(m.PriceMismatch)) == 1
+
+
+@pytest.mark.parametrize("error", [StoreError("the query took longer than 10 s"), sqlite3.OperationalError("disk I/O")])
+async def test_events_are_taken_when_the_journal_cannot_be_read(rig, monkeypatch, caplog, error):
+    async def fails(_function):
+        raise error
+
+    assert await rig.show(1290, 1)
+    then = rig.time
+    rig.pass_s(3600)
+    monkeypatch.setattr(rig.desk._evidence, "_read", fails)
+    assert [one.result for one in await sell(rig, 1500, then)] == ["accepted"] * 4
+    await sell(rig, 1500, then, seq=5, basket="b-2")
+    first, second = rig.of(m.SaleLine)
+    assert (first.shelf.basis, first.shelf.at, first.shelf.lowest_minor) == ("unknown", then, None)
+    assert second.shelf == first.shelf
+    assert rig.of(m.PriceMismatch) == []  # nothing is known, so nobody is accused
+    assert [record.levelname for record in caplog.records if record.name == "gateway.till_evidence"] == ["WARNING"]
+    monkeypatch.undo()
+    await sell(rig, 1290, then, seq=9, basket="b-3")
+    assert rig.of(m.SaleLine)[2].shelf.lowest_minor == 1290
+    monkeypatch.setattr(rig.desk._evidence, "_read", fails)
+    await sell(rig, 1290, then, seq=13, basket="b-4")
+    assert len([record for record in caplog.records if record.name == "gateway.till_evidence"]) == 2

@@ -1,7 +1,7 @@
 """The price journal: what is written, tampering, the proof of one minute, and closing old parts."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from gateway.errors import StoreError
 from gateway.store import proof_text
 from gateway.store.archive import close_part, export_part, read_part, verify_part
 from gateway.store.journal import START, Journal, head, verify
-from gateway.store.proof import Proof, prove, shelf_then
+from gateway.store.proof import Proof, prove, shelf_then, shelves_then
 from gateway.store.schema import connect_writer, migrate
 from tests.store.store_kit import AT, GTIN, LABEL, opened, sensor
 
@@ -245,6 +245,58 @@ def test_what_labels_could_show_at_an_instant_is_found_for_a_till_that_tells_lat
     assert [(face.price_minor, face.state) for face in then.faces] == [(800, "sent"), (1000, "proven")]
     assert [face.state for face in shelf_then(db, GTIN, minute(13)).faces] == ["settled", "proven"]
     assert shelf_then(db, "00000000000017", minute(5)).basis == "unknown"
+
+
+def test_many_instants_are_answered_like_each_alone(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), charged(10, 800), sent(11, 2, 800, source="ap-2"))
+    keep(db, failed(3, 2, 800, "settled", source="ap-2"), charged(4, 700), shown(5, 3, 700))  # the clock was set back
+    many = [(gtin, minute(number / 2)) for gtin in (GTIN, "00000000000017") for number in range(-1, 30)]
+    assert shelves_then(db, many) == {one: shelf_then(db, *one) for one in many}
+    assert [shelf_then(db, GTIN, minute(at)).charged_minor for at in (3, 4, 9, 12)] == [1000, 700, 700, 700]
+
+
+def test_a_batch_reads_each_product_once(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), shown(1, 1, 1000, label=OTHER))
+    statements: list[str] = []
+    db.set_trace_callback(statements.append)
+    shelves_then(db, [(gtin, minute(number)) for number in range(50) for gtin in (GTIN, "00000000000017")])
+    assert len(statements) == 4  # two products and the two labels of the first
+
+
+def steps(db: sqlite3.Connection, read: Callable[[], object]) -> int:
+    """Return how much SQLite works for this, in tens of its instructions."""
+    ticks: list[None] = []
+    db.set_progress_handler(lambda: ticks.append(None), 10)
+    read()
+    db.set_progress_handler(None, 0)
+    return len(ticks)
+
+
+def test_what_was_sold_is_not_walked_to_find_what_labels_showed(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000))
+    reads: list[Callable[[], object]] = [
+        lambda: shelf_then(db, GTIN, minute(30)),
+        lambda: prove(db, GTIN, minute(30), SHANGHAI),
+    ]
+    before = [steps(db, read) for read in reads]
+    keep(db, *(sold(5, 1000) for _ in range(2000)))
+    assert [steps(db, read) for read in reads] == pytest.approx(before, abs=2)
+
+
+def test_each_query_of_a_proof_goes_by_an_index(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), sold(5.5, 1000))
+    statements: list[str] = []
+    db.set_trace_callback(statements.append)
+    prove(db, GTIN, minute(5), SHANGHAI)
+    db.set_trace_callback(None)
+    plans = [[row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statement}")] for statement in statements]
+    used = [next(step for step in plan if step.startswith("SEARCH journal USING")) for plan in plans]
+    assert used == [
+        "SEARCH journal USING INDEX journal_shelf (gtin=?)",
+        "SEARCH journal USING INDEX journal_label (label=?)",
+        "SEARCH journal USING INDEX journal_sold (gtin=? AND at>? AND at<?)",
+    ]
+    assert not [step for plan in plans for step in plan if step.startswith("SCAN")]
 
 
 def test_an_unknown_product_is_said(db: sqlite3.Connection) -> None:
