@@ -2,7 +2,7 @@
 
 A card number is 13 to 19 digits, in one piece or in the groups that are printed on cards, with an issuer's prefix and a
 right Luhn digit (ISO/IEC 7812-1). One in ten long numbers passes Luhn by chance: product codes with their own right
-check digit are let through where a product code belongs. Pure.
+check digit are let through where a product code belongs, and a UUID where an id does. Pure.
 """
 
 import re
@@ -27,6 +27,9 @@ _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 _CODE_MEMBERS = ("scan", "gtin")
 _CODE_LENGTHS = (8, 12, 13, 14, 18)  # GTIN-8, UPC-A, EAN-13, GTIN-14, and the scale codes of China
 _AIM = re.compile(r"\][A-Za-z][0-9A-Za-z]")
+# RFC 9562, 4, also behind a few letters ("b-"). Groups of hexadecimal digits look like a printed card now and then, and
+# an id that was refused for it could never be sent.
+_UUID = re.compile(r"(?:[A-Za-z]{1,8}[-_.:])?[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _GTIN_IN = re.compile(r"(?:^\(01\)|^01|/01/)(\d{14})")
 
 
@@ -65,6 +68,11 @@ def card_member(value: Any, name: str = "") -> str | None:  # noqa: ANN401 (what
         return None
     is_code = name.rpartition(".")[2] in _CODE_MEMBERS and is_product_code(text)
     return None if is_code else name
+
+
+def id_holds_card(text: str) -> bool:
+    """Tell whether an id holds a card number. One that has the shape of a UUID does not."""
+    return _UUID.fullmatch(text) is None and looks_like_card(text)
 
 
 def is_product_code(text: str) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
-from drivers._checkout_cards import card_member, is_suspect
+from drivers._checkout_cards import card_member, id_holds_card, is_suspect
 from drivers._checkout_problem import Problem, errors_of, said, unreadable
 from gateway.messages import EventIn, Outcome
 from gateway.messages.tills import EVENT_DATA
@@ -120,13 +120,15 @@ def _wrong(event: EventIn, *, suspect: bool) -> list[dict[str, str]]:
 
 def card_in(event: EventIn) -> str | None:
     """Return the member of the event that holds a card number."""
-    members = {"event_id": event.event_id, "seq": event.seq, "type": event.type, "basket_id": event.basket_id}
-    return card_member(members | {"data": event.data})
+    for name, one in (("event_id", event.event_id), ("basket_id", event.basket_id)):
+        if one is not None and id_holds_card(one):
+            return name
+    return card_member({"seq": event.seq, "type": event.type, "data": event.data})
 
 
 def _rejected(event_id: str | None, seq: int | None, found: list[dict[str, str]]) -> Outcome:
     """Return the outcome of a bad event, named so that its till can find it, unless its name is a card number."""
-    good_id = None if card_member(event_id) is not None else event_id
+    good_id = None if event_id is None or id_holds_card(event_id) else event_id
     good_seq = None if card_member(seq) is not None else seq
     return Outcome(event_id=good_id, seq=good_seq, result="rejected", reason=said(found))
 
