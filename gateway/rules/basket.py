@@ -84,6 +84,7 @@ class SoldLine(NamedTuple):
 
     line: Line
     more: Sum
+    replaced: bool = False  # the till used its number again since
 
 
 class Settled(NamedTuple):
@@ -113,7 +114,7 @@ class Basket:
         self.currency: str | None = None
         self.unsold = False  # a line changed since it was paid
         self.settled_seq: int | None = None  # of the event by which it was paid last
-        self._done: list[Line] = []  # the newest sold lines whose number the till used again
+        self._done: list[Line] = []  # sold lines whose number the till used again: the newest, and those to settle
         self._tenders: list[Payment] = []
         self._voided = 0
         self._left_out: list[str] = []
@@ -215,7 +216,7 @@ class Basket:
         if not self._fits(item, before.amount_minor if before and before.live and before.sold == NOTHING else 0):
             return
         if before is not None and before.sold != NOTHING:
-            self._done = [*self._done, before][-MOST_DONE:]
+            self._put_by(before)
         self.currency = self.currency or item.currency
         self.lines[item.line] = Line(
             event.at,
@@ -226,6 +227,15 @@ class Basket:
             item.amount_minor,
             item.price_version,
         )
+
+    def _put_by(self, line: Line) -> None:
+        """Keep a line whose number is used again. One that is not settled stays: of each number there is one at most."""
+        self._done.append(line)
+        if len(self._done) > MOST_DONE:
+            settled = (at for at, one in enumerate(self._done) if one.now() == one.sold)
+            oldest = next(settled, None)
+            if oldest is not None:
+                del self._done[oldest]
 
     def _fits(self, change: ItemAdded | ItemQuantityChanged | ItemRepriced, instead_of_minor: int) -> bool:
         due = self.due_minor + change.amount_minor - instead_of_minor
@@ -240,10 +250,11 @@ class Basket:
 
     def _settle(self, seq: int) -> Settled | None:
         sold = []
-        for line in self.lines.values():
+        for line in self.all_lines():
             now = line.now()
             if now != line.sold:
-                sold.append(SoldLine(line, now.less(line.sold)))
+                replaced = self.lines[line.item.line] is not line
+                sold.append(SoldLine(line, now.less(line.sold), replaced))
                 line.sold = now
         if self.settled_seq is not None and not sold and not self._tenders:
             return None

@@ -2,7 +2,8 @@
 
 A fact's id is `<terminal>:<basket>:<number of the event that settled it>:<line, or what it is>`. A terminal cannot
 have a colon in its name and never uses a number again, so ids are unique, and the same if the same events are read
-again by a gateway that has lost its memory. Not here: when something is sold (`basket.py`).
+again by a gateway that has lost its memory. A line whose number the till used again has `-before` after that number:
+what it takes back is told beside the new line of the same number. Not here: when something is sold (`basket.py`).
 """
 
 from datetime import datetime
@@ -63,12 +64,12 @@ def sale(place: Where, basket: Basket, settled: Settled) -> tuple[list[SaleLine]
 
 
 def _line(place: Where, sold: SoldLine) -> SaleLine:
-    line, more = sold
+    line, more, replaced = sold
     item = line.item
     return SaleLine(
         at=line.at,
         source=place.source,
-        id=place.id(item.line),
+        id=place.id(f"{item.line}-before" if replaced else item.line),
         cause=place.event_id,
         terminal=place.terminal,
         basket=place.basket,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from gateway import messages as m
+from gateway.rules import basket
 from gateway.rules.open_baskets import LIVING
 from tests.rules.sales_kit import APPLE, AT, BREAD, Shop, Till, event, of, shelf
 
@@ -63,6 +64,31 @@ def sold(*said: Said) -> tuple[list[tuple[int, int]], list[tuple[str, int, int]]
 )  # fmt: skip
 def test_what_a_basket_sells(said: list[Said], lines: list[tuple[int, int]], ends: list[tuple[str, int, int]]) -> None:
     assert sold(*said) == (lines, ends)
+
+
+def test_a_sold_line_that_was_voided_goes_back_though_its_number_is_used_again() -> None:
+    shop, till = Shop(), Till()
+    void: Said = ("item.voided", {"line": 1})
+    said = [("item.added", {"unit_price_minor": 500}), pay(500), void, ("item.added", {"unit_price_minor": 300})]
+    for kind, data in [*said, pay(-200), CLOSED]:
+        shop.feed(till.say(kind, **data))
+        shop.restart()
+    assert [(one.id, one.kind, one.amount_minor) for one in of(shop.all, m.SaleLine)] == [
+        ("sco-1:B1:2:1", "sale", 500),
+        ("sco-1:B1:5:1-before", "return", -500),
+        ("sco-1:B1:5:1", "sale", 300),
+    ]
+    assert [(one.outcome, one.amount_minor) for one in of(shop.all, m.SaleBasket)] == [("paid", 500), ("paid", -200)]
+    assert of(shop.all, m.ReviewSuggested) == []
+
+
+def test_however_often_a_number_is_used_again_no_sum_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(basket, "MOST_DONE", 2)
+    again = [("item.added", {"line": line}) for line in range(1, 5)]
+    voids = [("item.voided", {"line": line}) for line in range(1, 5)]
+    lines, ends = sold(*again, pay(1000), *voids, *again, *again, pay(0), *again, pay(1000))
+    assert len(lines) == 4 + 4 + 4 + 4
+    assert ends == [("paid", 4, 1000), ("paid", 8, 0), ("paid", 4, 1000)]
 
 
 def test_what_goes_back_is_negative_and_a_return() -> None:
