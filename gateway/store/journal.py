@@ -24,7 +24,11 @@ START = bytes(32)
 
 
 class Entry(NamedTuple):
-    """One row. `at`: UTC, RFC 3339 with microseconds. `detail`: proof, reason, or the content that was rendered."""
+    """One row. `at`: UTC, RFC 3339 with microseconds. `detail`: proof, reason, the content rendered, or the line sold.
+
+    `at` of a sale is by our clock when the shelf of that instant is known; the till's own time is then in `detail`,
+    if it was another.
+    """
 
     n: int
     at: str
@@ -106,7 +110,7 @@ class Journal:
         rows: list[Body] = []
         for message, describe in kept:
             n += 1
-            body = (n, stamp(message.at), *describe(message))
+            body = (n, stamp(_instant(message)), *describe(message))
             rows.append((*body, prev, prev := chain(prev, body)))
         connection.executemany(_INSERT, rows)
         connection.execute("UPDATE journal_head SET n = ?, hash = ?", [n, prev])
@@ -156,8 +160,16 @@ def _charged(c: m.PriceCharged) -> Body:
     return "charged", c.source, None, c.gtin, c.price_minor, c.currency, c.wave, None, None, None, c.reason
 
 
+def _instant(message: m.Message) -> datetime:
+    """Return when it was by our clock. A sale stands where its evidence was taken: a wrong clock accuses nobody."""
+    shelf = message.shelf if isinstance(message, m.SaleLine) else None
+    return message.at if shelf is None or shelf.basis == "unknown" else shelf.at
+
+
 def _sold(s: m.SaleLine) -> Body:
     detail = f"basket {s.basket} line {s.line}"
+    if _instant(s) != s.at:
+        detail += f", till's clock {stamp(s.at)}"
     price = (s.gtin, s.unit_price_minor, s.currency, s.wave)
     return "sold", s.terminal, None, *price, None, s.price_version, None, detail
 

@@ -56,7 +56,10 @@ class Charge:
 
 @dataclass(frozen=True)
 class Sold:
-    """One line that a till sold, by its own clock. `lowest_minor`: the lowest price that a label could show then."""
+    """One line that a till sold. `lowest_minor`: the lowest price that a label could show then.
+
+    `at`: by our clock; by the till's own for want of evidence. `line` also tells the till's own when it was another.
+    """
 
     terminal: str
     line: str

@@ -10,6 +10,7 @@ from gateway import messages as m
 from gateway.codes import CodeTemplate
 from gateway.errors import NotForSale, Refused, StoreError
 from gateway.prices.answers import Upstream
+from gateway.store.proof import prove
 from tests.gateway.desk_rig import APPLE, CHEESE, START, DeskRig, added, event
 
 WEIGHED = CodeTemplate(prefix="21", layout="PPIIIIIWWWWWC")
@@ -228,3 +229,18 @@ async def test_events_are_taken_when_the_journal_cannot_be_read(rig, monkeypatch
     monkeypatch.setattr(rig.desk._evidence, "_read", fails)
     await sell(rig, 1290, then, seq=13, basket="b-4")
     assert len([record for record in caplog.records if record.name == "gateway.till_evidence"]) == 2
+
+
+async def test_a_sale_by_a_wrong_clock_stands_in_the_journal_where_its_evidence_was_taken(rig):
+    assert await rig.show(1290, 1)
+    behind = rig.time
+    rig.pass_s(600)
+    await rig.prices(apple=1500)
+    assert await rig.show(1500, 2)
+    rig.pass_s(5)
+    paid = event(3, "payment.succeeded", at=behind, amount_minor=1500, currency="CNY", tender="cash")
+    events = [event(1, "basket.opened", at=behind), added(2, 1, APPLE, 1500, behind), paid]
+    await rig.desk.take("tills", "sco-1", [*events, event(4, "basket.closed", at=behind)], sent_at=behind)
+    assert rig.of(m.PriceMismatch) == []
+    proofs = [await rig.store.read(lambda db, at=at: prove(db, APPLE, at, "UTC")) for at in (behind, rig.time)]
+    assert [([line.price_minor for line in proof.sold], proof.fair) for proof in proofs] == [([], True), ([1500], True)]

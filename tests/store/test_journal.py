@@ -234,6 +234,35 @@ def test_a_sale_is_proven_beside_what_the_labels_could_show_then(db: sqlite3.Con
     assert prove(db, GTIN, minute(7), SHANGHAI).sold == ()
 
 
+def then(at: float, basis: str) -> m.ShelfThen:
+    nothing = {"lowest_minor": None, "charged_minor": None, "version": None, "wave": None, "faces": ()}
+    return m.ShelfThen.model_validate({"at": minute(at), "gtin": GTIN, "basis": basis} | nothing)
+
+
+def test_a_till_whose_clock_is_wrong_is_not_accused(db: sqlite3.Connection) -> None:
+    keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000), sent(4, 2, 1500), shown(4.5, 2, 1500))
+    keep(db, charged(5, 1500))
+    keep(db, sold(3, 1500).model_copy(update={"shelf": then(6, "memory")}))  # its clock is three minutes behind
+    assert prove(db, GTIN, minute(3), SHANGHAI).sold == ()
+    assert prove(db, GTIN, minute(3), SHANGHAI).fair is True
+    proof = prove(db, GTIN, minute(6), SHANGHAI)
+    assert [(line.price_minor, line.lowest_minor) for line in proof.sold] == [(1500, 1500)]
+    assert proof.fair is True
+    text = proof_text.text(proof)
+    assert "2026-11-22 16:06:00, basket b-1 line 1, till's clock 2026-11-22T08:03:00.000000+00:00 (labels" in text
+
+
+@pytest.mark.parametrize(
+    ("shelf", "at"), [(None, 3), (then(3, "journal"), 3), (then(6, "unknown"), 3)], ids=["none", "same", "unknown"]
+)
+def test_a_sale_is_kept_by_the_tills_clock_when_nothing_better_is_known(
+    db: sqlite3.Connection, shelf: m.ShelfThen | None, at: float
+) -> None:
+    keep(db, sold(3, 1500).model_copy(update={"shelf": shelf}))
+    [line] = prove(db, GTIN, minute(at), SHANGHAI).sold
+    assert line.line == "basket b-1 line 1"
+
+
 def test_what_labels_could_show_at_an_instant_is_found_for_a_till_that_tells_late(db: sqlite3.Connection) -> None:
     keep(db, charged(0, 1000), sent(0, 1, 1000), shown(1, 1, 1000))
     keep(db, charged(10, 800), sent(11, 2, 800, source="ap-2"), failed(12, 2, 800, "settled", source="ap-2"))
