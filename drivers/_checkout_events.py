@@ -20,6 +20,7 @@ from gateway.messages import EventIn, Outcome
 from gateway.messages.tills import EVENT_DATA, EventId
 
 MAX_EVENTS = 500
+MAX_DATA_BYTES = 8 * 1024  # of one event, as compact JSON: each lies in the database for two weeks
 CARD = "looks like a card number; no card number may be sent here"
 REFUSED = "terminal.refused"  # no type that says anything, and of no basket: see `open_baskets.OF_NO_BASKET`
 YEARS = range(2000, 2100)
@@ -177,10 +178,14 @@ def _wrong(event: EventIn, *, suspect: bool) -> list[dict[str, str]]:
             validator.validate_python(event.data)
         else:
             json.dumps(event.data, allow_nan=False)
+        size = len(to_json(event.data))
     except ValidationError as error:
         return errors_of(error, "data")
-    except ValueError:  # NaN, Infinity, or an integer of thousands of digits: no other program would read it
-        return [{"at": "data", "type": "number", "reason": "holds a number that is none"}]
+    except ValueError:  # NaN, Infinity, or half a character: no other program would read it
+        return [{"at": "data", "type": "number", "reason": "holds a number or a text that is none"}]
+    if size > MAX_DATA_BYTES:
+        reason = f"{size} bytes of JSON; at most {MAX_DATA_BYTES} in one event"
+        return [{"at": "data", "type": "too_large", "reason": reason}]
     return []
 
 

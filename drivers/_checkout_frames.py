@@ -50,6 +50,7 @@ class Frame:
 
     said: Batch | bodies.LeaseFrame | bodies.VerifyFrame | Problem
     sent_at: datetime | None = None
+    size: int = 0  # bytes, as it came
 
     @property
     def weight(self) -> int:
@@ -60,11 +61,13 @@ class Frame:
 def read_frame(data: bytes) -> Frame:
     """Read one frame; what is wrong with it is in it. Never raises."""
     try:
-        return _read(data)
+        frame = _read(data)
     except Problem as problem:
-        return Frame(problem)
+        frame = Frame(problem)
     except ValidationError as error:
-        return Frame(unreadable(error))
+        frame = Frame(unreadable(error))
+    frame.size = len(data)
+    return frame
 
 
 def _read(data: bytes) -> Frame:

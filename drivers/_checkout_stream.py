@@ -1,7 +1,8 @@
 """The WebSocket of one till: its events up, acknowledged after the commit; changed prices and the like down.
 
-Frames wait in a bounded queue while a commit runs and then go together into the next one, so that a till that sends one
-event at a time is not held to one event a commit. A till that does not take what is sent to it is dropped.
+Frames wait in a queue, bounded by events and by bytes, while a commit runs and then go together into the next one, so
+that a till that sends one event at a time is not held to one event a commit. A till that does not take what is sent to
+it is dropped.
 The newest stream of a terminal wins: an older one is most likely a connection that died unnoticed.
 Not here: letting in (`_checkout_web.py`), what frames look like (`_checkout_frames.py`).
 """
@@ -27,6 +28,7 @@ from gateway.errors import GatewayError
 SEND_S = 10.0  # for one frame to be taken
 CLOSE_S = 0.5
 MAX_HELD = 2_000  # events read and not yet handed over
+MAX_HELD_BYTES = 4 << 20  # of their frames, as they came
 MAX_BAD = 20  # bad frames in a row: then it is no till
 MAX_TOLD = 64  # frames for a till that wait
 REPLACED = 4001  # RFC 6455 7.4.2: 4000 and above are ours
@@ -102,7 +104,7 @@ class Stream:
         self.credential = ask.request.headers.get("Authorization")
         self._socket, self._tills, self._calls = socket, tills, calls
         self._inbox: deque[Frame] = deque()
-        self._held = self._bad = 0
+        self._held = self._held_bytes = self._bad = 0
         self._work, self._room = asyncio.Event(), asyncio.Event()
         self._told: asyncio.Queue[str] = asyncio.Queue(MAX_TOLD)
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -163,9 +165,9 @@ class Stream:
         if self._bad > MAX_BAD:
             raise Ended(WSCloseCode.POLICY_VIOLATION, f"{MAX_BAD} bad frames in a row")
         self._inbox.append(frame)
-        self._held += frame.weight
+        self._hold([frame], 1)
         self._work.set()
-        while self._held > MAX_HELD:
+        while self._held > MAX_HELD or self._held_bytes > MAX_HELD_BYTES:
             self._room.clear()
             await self._room.wait()
 
@@ -185,8 +187,12 @@ class Stream:
                 together.append(self._inbox.popleft())
         for text in await self._answers(together):
             await self._send(text)
-        self._held -= sum(frame.weight for frame in together)
+        self._hold(together, -1)
         self._room.set()
+
+    def _hold(self, some: list[Frame], sign: int) -> None:
+        self._held += sign * sum(frame.weight for frame in some)
+        self._held_bytes += sign * sum(frame.size for frame in some)
 
     async def _answers(self, together: list[Frame]) -> list[str]:
         said = together[0].said

@@ -38,7 +38,7 @@ class EventIn(Wire):
     type: str = Field(pattern=r"^[a-z][a-z0-9_.]{0,39}$", description="for example item.added")
     at: AwareDatetime = Field(description="when it happened by the terminal's clock, RFC 3339 with an offset")
     basket_id: BasketId | None = Field(default=None, description="the shopper's basket, unique at its terminal")
-    data: dict[str, Any] = Field(default_factory=dict, description="what the type says more")
+    data: dict[str, Any] = Field(default_factory=dict, description="what the type says more; at most 8 KiB of JSON")
 
 
 class ItemAdded(Wire):

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from drivers._checkout_events import NO_TIME, read_batch
+from drivers._checkout_events import MAX_DATA_BYTES, NO_TIME, read_batch
 from gateway.errors import GatewayError, StoreError
 from gateway.messages import SaleBasket, TillGap
 from tests.drivers.checkout_shop import MILK, NOW, OTHER, TILL, Shop, event, item, open_shop, until
@@ -66,7 +66,7 @@ NAN = b'{"event_id":"e-1","seq":1,"type":"x","at":"2026-11-23T09:00:00Z","basket
 BAD = [
     (event(1, "item.voided"), "data.line: Field required", NOW),
     (event(1, "payment.failed", data={"reason": 7}), "data.reason: Input should be a valid string", NOW),
-    (NAN, "data: holds a number that is none", NOW),
+    (NAN, "data: holds a number or a text that is none", NOW),
     (event(1, basket_id="a b"), "basket_id: String should match", NOW),
     (event(1, colour="red"), "colour: Extra inputs are not permitted", NOW),
     (event(1, "Item"), "type: String should match", NOW),
@@ -90,6 +90,20 @@ async def test_the_number_of_a_refused_event_is_used_up(shop: Shop, bad, reason,
     [kept] = shop.tills.kept[TILL].values()
     assert (kept.type, kept.at, kept.basket_id, kept.data) == ("terminal.refused", at, None, {})
     assert (await shop.ask("POST", EVENTS, item(2))).json["ack_seq"] == 2
+
+
+@pytest.mark.parametrize("letter", ["x", "\u9999"])
+async def test_the_data_of_one_event_is_bounded(shop: Shop, letter: str) -> None:
+    size = len(letter.encode())
+    most = letter * ((MAX_DATA_BYTES - len('{"a":""}')) // size)
+    batch = [event(1, "x", data={"a": most}), event(2, "x", data={"a": most + letter}), event(3)]
+    answer = await shop.ask("POST", EVENTS, json.dumps(batch).encode())
+    assert [one["result"] for one in answer.json["results"]] == ["accepted", "rejected", "accepted"]
+    assert "bytes of JSON; at most 8192 in one event" in answer.json["results"][1]["reason"]
+    assert answer.json["ack_seq"] == 3
+    assert shop.tills.kept[TILL][2].data == {}
+    single = await shop.ask("POST", EVENTS, event(4, "x", data={"a": "x" * 500_000}))
+    assert (single.status, single.json["ack_seq"]) == (422, 4)
 
 
 async def test_a_refused_event_without_a_time_takes_one_of_its_neighbours(shop: Shop) -> None:

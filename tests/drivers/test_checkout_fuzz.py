@@ -31,7 +31,13 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 EXAMPLES = 20
 DEADLINE_S = 5
 MEANT = {"time", "card_number", "number"}  # right in form, wrong in meaning: no schema says it
-MEANINGS = ("at: not a time", "looks like a card number", "data: holds a number", "Input should be a valid integer")
+MEANINGS = (  # and so says the answer to a refused event
+    "at: not a time",
+    "looks like a card number",
+    "data: holds a number",
+    "bytes of JSON",
+    "Input should be a valid integer",
+)
 WHOLE = "int_type"  # JSON Schema takes 1.0 for an integer; no program writes one so, and we do not read it
 BY_MEANING = {"price", "rtsf", "poslog", "events"}  # calls that read more than a schema can say
 CALLS = [route for route in ROUTES if route.call != "stream"]  # frames have tests of their own

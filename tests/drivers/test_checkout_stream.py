@@ -101,6 +101,28 @@ async def test_what_waits_for_a_commit_is_bounded(shop: Shop) -> None:
     assert acks[-1]["ack_seq"] == 5000
 
 
+async def test_what_waits_for_a_commit_is_bounded_by_bytes_too(shop: Shop) -> None:
+    shop.tills.hold = asyncio.Event()
+    async with shop.stream() as till:
+        await hear(till, "ack")
+        stream = shop.driver._streams._open[TILL]
+        large = [
+            json.dumps([event(seq, "x", data={"a": "x" * 8000}) for seq in range(n, n + 100)])
+            for n in range(1, 1001, 100)
+        ]
+        sending = asyncio.gather(*(till.send_str(text) for text in large))
+        await until(lambda: stream._held_bytes > _checkout_stream.MAX_HELD_BYTES)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert stream._held_bytes <= _checkout_stream.MAX_HELD_BYTES + len(large[-1])
+        assert stream._held < 1000
+        shop.tills.hold.set()
+        acks = [await hear(till, "ack") for _ in range(10)]
+        await sending
+        assert (stream._held, stream._held_bytes) == (0, 0)
+    assert acks[-1]["ack_seq"] == 1000
+
+
 async def test_changed_prices_come_down(shop: Shop) -> None:
     async with shop.stream() as till:
         await hear(till, "ack")
