@@ -57,12 +57,16 @@ class TillGapsKept(Command):
 
 
 class BasketBegun(Command):
-    """A basket lives from this turn on; a replay begins there, with this weight in the bagging area."""
+    """A basket lives from this turn on; a replay begins there, with this weight in the bagging area.
+
+    Said again when the basket was taken for abandoned, with the turns after which it was: its lines are kept.
+    """
 
     terminal: Terminal
     basket: BasketId
     turn: int
     bag_mg: int
+    left: tuple[int, ...] = ()
 
 
 class BasketOver(Command):
@@ -164,8 +168,8 @@ class KeptLog:
 class KeptSales:
     """The whole state of the rules of sales.
 
-    `replay`: by terminal, all turns that a living basket or an untold minute needs, in order; `weights`: gtin ->
-    samples in mg; `catalogue`: gtin -> weight in mg; `transactions`: (day, key, digest); `bodies`: the newest ones.
+    `replay`: by terminal, the turns of living baskets, those after its state, and the newest, in order; `weights`:
+    gtin -> samples in mg; `catalogue`: gtin -> weight in mg; `transactions`: (day, key, digest); `bodies`: the newest.
     """
 
     logs: dict[str, KeptLog] = field(default_factory=dict)

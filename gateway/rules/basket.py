@@ -32,12 +32,13 @@ Change = ItemAdded | ItemVoided | ItemQuantityChanged | ItemRepriced
 
 
 class Stage(Enum):
-    """How far a basket is. `CLOSED` is before and after."""
+    """How far a basket is. `CLOSED` is before and after; `LEFT` was told as abandoned, and may still go on."""
 
     CLOSED = "closed"
     OPEN = "open"
     PAYING = "paying"
     PAID = "paid"
+    LEFT = "left"
 
 
 class Sum(NamedTuple):
@@ -118,6 +119,7 @@ class Basket:
         self._tenders: list[Payment] = []
         self._voided = 0
         self._left_out: list[str] = []
+        self._given_up = False  # it was told as abandoned, and is not told so again
 
     def hear(self, event: TillEvent, body: Wire | None, *, late: bool = False) -> Settled | None:
         """Take one event; return what it settled."""
@@ -128,7 +130,7 @@ class Basket:
                 return self._close(event.seq)
             case "basket.abandoned", _:
                 return self.abandon()
-            case "payment.started", _ if self.stage in (Stage.OPEN, Stage.CLOSED):
+            case "payment.started", _ if self.stage in (Stage.OPEN, Stage.CLOSED, Stage.LEFT):
                 self.stage = Stage.PAYING
             case "payment.failed", _ if self.stage is Stage.PAYING:
                 self.stage = Stage.OPEN
@@ -143,10 +145,22 @@ class Basket:
         was, self.stage = self.stage, Stage.CLOSED
         if was is Stage.PAID and self._tenders:
             return self._settle(self.settled_seq or 0)  # paid too much, and nobody said how it went on
-        if was is Stage.CLOSED or self.settled_seq is not None:
+        if was is Stage.CLOSED or self.settled_seq is not None or self._given_up:
             return None
         live = [line for line in self.lines.values() if line.live]
         return self._ended("abandoned", (), len(live), sum(line.amount_minor for line in live))
+
+    @property
+    def unfinished(self) -> bool:
+        """Tell whether it has lines or money, and nobody said how it ended."""
+        going = self.stage in (Stage.OPEN, Stage.PAYING, Stage.LEFT)
+        return going and bool(self.lines or self.paid_minor)
+
+    def leave(self) -> Settled | None:
+        """Take it for abandoned, but keep its lines: it may go on where it was."""
+        settled = self.abandon()
+        self.stage, self._given_up = Stage.LEFT, True
+        return settled
 
     def all_lines(self) -> list[Line]:
         """Return every line that is or was in it."""
@@ -155,12 +169,13 @@ class Basket:
     def _open(self, event: TillEvent) -> None:
         if self.opened_at is None:
             self.opened_at = event.at
-        if self.stage is Stage.CLOSED and self.settled_seq is None:
+        if self.stage is Stage.LEFT or (self.stage is Stage.CLOSED and self.settled_seq is None):
             self.stage = Stage.OPEN
 
     def _close(self, seq: int) -> Settled | None:
         live, paid = any(line.live for line in self.lines.values()), bool(self._tenders)
-        if self.stage is Stage.CLOSED or (self.settled_seq is not None and not paid):
+        over = self.stage is Stage.LEFT or self.settled_seq is not None
+        if self.stage is Stage.CLOSED or (over and not paid):
             self.stage = Stage.CLOSED
             return None
         if not paid and not live:
@@ -229,7 +244,7 @@ class Basket:
         )
 
     def _put_by(self, line: Line) -> None:
-        """Keep a line whose number is used again. One that is not settled stays: of each number there is one at most."""
+        """Keep a line whose number is used again. One that is not settled stays; each number has one at most."""
         self._done.append(line)
         if len(self._done) > MOST_DONE:
             settled = (at for at, one in enumerate(self._done) if one.now() == one.sold)

@@ -1,11 +1,13 @@
 """The baskets that live at each terminal, and which of them an event belongs to.
 
 A basket lives from its first event until half an hour after its last one, so that what comes late still finds it. One
-that did not end lives on while its whole terminal is silent: that is cut off, and will tell how the basket ended.
-Of a terminal the newest 50 live: a till that was offline sends a day of baskets in a minute.
+that did not end is taken for abandoned then, unless its whole terminal is silent: that is cut off, and will tell how
+the basket ended. Its lines are kept for a week: a shopper may come back, and pays for all of them.
+Of a terminal the newest 50 live, those that have ended go first: an offline till sends a day of baskets in a minute.
 Not here: what an event does to its basket (`basket.py`), facts (`sales.py`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -13,23 +15,31 @@ from gateway.messages import TillEvent
 from gateway.rules.basket import OPENING, Basket, Stage
 from gateway.rules.loss import Watch
 from gateway.rules.sale_facts import Where, where
+from gateway.sale_notes import BasketBegun
 
-SILENCE = timedelta(minutes=30)  # without an event a basket is over: abandoned, or forgotten if it had ended
-CUT_OFF = timedelta(days=7)  # a terminal that is silent for so long has no basket any more
+SILENCE = timedelta(minutes=30)  # without an event a basket is abandoned, or forgotten if it had ended
+CUT_OFF = timedelta(days=7)  # a basket that nobody ended is forgotten, and so is that of a silent terminal
+PAUSES = 20  # a basket that was taken for abandoned so often is forgotten
 OF_NO_BASKET = ("terminal.", "session.")
 LIVING = 50  # baskets of one terminal
 
 
 @dataclass(slots=True)
 class Living:
-    """A basket, what its bagging area saw, and its last event."""
+    """A basket, what its bagging area saw, its last event and the turn of that."""
 
     basket: Basket
-    name: str
+    begun: BasketBegun
     watch: Watch
     last: TillEvent
+    turn: int
     judged: bool = False  # at its payment
     judged_after: bool = False  # at its end
+
+    @property
+    def name(self) -> str:
+        """Return what its terminal calls it."""
+        return self.begun.basket
 
     @property
     def place(self) -> Where:
@@ -48,6 +58,22 @@ class _Terminal:
         """Tell whether the terminal was heard half an hour after a basket's last event, or was silent for a week."""
         heard = self.heard or one.last.received_at
         return max(heard, at - CUT_OFF) - one.last.received_at >= SILENCE
+
+    def left(self, one: Living, at: datetime) -> bool:
+        """Tell whether a basket is to be taken for abandoned, and kept."""
+        going = one.basket.stage is not Stage.LEFT and one.basket.unfinished and len(one.begun.left) < PAUSES
+        return going and at - one.last.received_at >= SILENCE and self.spoke_after(one, at)
+
+    def over(self, one: Living, at: datetime) -> bool:
+        """Tell whether a basket is to be forgotten.
+
+        The newest one waits until its terminal spoke, even if it has ended: no older one becomes the current one.
+        """
+        silence = at - one.last.received_at
+        if one.basket.unfinished and len(one.begun.left) < PAUSES:
+            return silence >= CUT_OFF
+        ended = one.basket.stage is Stage.CLOSED and one is not self.newest
+        return silence >= SILENCE and (ended or self.spoke_after(one, at))
 
 
 class OpenBaskets:
@@ -76,40 +102,47 @@ class OpenBaskets:
         one = self._terminals.get(terminal)
         return None if one is None else one.baskets.get(basket)
 
-    def begin(self, event: TillEvent, basket: str, bag_mg: int) -> Living:
+    def begin(self, event: TillEvent, begun: BasketBegun) -> Living:
         """Let a basket live."""
-        one = Living(Basket(), basket, Watch(bag_mg), event)
-        self._terminals.setdefault(event.terminal, _Terminal()).baskets[basket] = one
+        one = Living(Basket(), begun, Watch(begun.bag_mg), event, begun.turn)
+        self._terminals.setdefault(event.terminal, _Terminal()).baskets[one.name] = one
         return one
 
-    def touch(self, one: Living, event: TillEvent) -> None:
-        """Note that the basket heard an event: it is the one its terminal is at, unless that ended it."""
-        terminal, one.last = self._terminals[event.terminal], event
+    def touch(self, one: Living, event: TillEvent, turn: int) -> None:
+        """Note that the basket heard an event: it is the one its terminal is at, unless it has ended or was left."""
+        terminal, one.last, one.turn = self._terminals[event.terminal], event, turn
         if terminal.newest is not one:
             terminal.newest = terminal.baskets[one.name] = terminal.baskets.pop(one.name)
-        terminal.current = one.name if one.basket.stage is not Stage.CLOSED else None
+        terminal.current = None if one.basket.stage in (Stage.CLOSED, Stage.LEFT) else one.name
 
     def crowded(self, terminal: str) -> Living | None:
-        """Return the basket that must go because too many live at the terminal."""
-        baskets = self._terminals[terminal].baskets
-        return next(iter(baskets.values())) if len(baskets) > LIVING else None
+        """Return the basket that must go because too many live at the terminal; the last has only just begun."""
+        baskets = [*self._terminals[terminal].baskets.values()][:-1]
+        ended = (one for one in baskets if one.basket.stage is Stage.CLOSED)
+        return next(ended, baskets[0]) if len(baskets) >= LIVING else None
 
-    def silent(self, at: datetime) -> list[Living]:
-        """Return the baskets that have heard nothing for too long, though their terminals spoke."""
-        return [
-            one
-            for terminal in self._terminals.values()
-            for one in terminal.baskets.values()
-            if at - one.last.received_at >= SILENCE
-            and (one.basket.stage is Stage.CLOSED or terminal.spoke_after(one, at))
-        ]
+    def left(self, at: datetime) -> list[Living]:
+        """Return the baskets to be taken for abandoned: they heard nothing for too long, though their till spoke."""
+        return [one for terminal, one in self._all() if terminal.left(one, at)]
+
+    def over(self, at: datetime) -> list[Living]:
+        """Return the baskets to be forgotten."""
+        return [one for terminal, one in self._all() if terminal.over(one, at)]
+
+    def leave(self, one: Living) -> None:
+        """Note that a basket was taken for abandoned."""
+        terminal = self._terminals[one.last.terminal]
+        if terminal.current == one.name:
+            terminal.current = None
+
+    def _all(self) -> Iterator[tuple[_Terminal, Living]]:
+        return ((terminal, one) for terminal in self._terminals.values() for one in terminal.baskets.values())
 
     def forget(self, one: Living) -> None:
         """Let go of a basket."""
+        self.leave(one)
         terminal = self._terminals[one.last.terminal]
         del terminal.baskets[one.name]
-        if terminal.current == one.name:
-            terminal.current = None
         if terminal.newest is one:
             terminal.newest = None
 

@@ -141,9 +141,8 @@ class Sales:
         event = ready.event
         name, one = self._baskets.find(event, late=ready.late)
         if one is None and name is not None and begins(event):
-            bag_mg = self._terminals.bag_mg(event.terminal)
-            one = self._baskets.begin(event, name, bag_mg)
-            out.append(_begun(event, name, ready.turn, bag_mg))
+            one = self._baskets.begin(event, _begun(event, name, ready.turn, self._terminals.bag_mg(event.terminal)))
+            out.append(one.begun)
             if (crowded := self._baskets.crowded(event.terminal)) is not None:
                 out += self._end(crowded, event.received_at)
         self._baskets.hear(event)
@@ -154,7 +153,7 @@ class Sales:
 
     def _within(self, one: Living, ready: Ready, body: Wire | None, out: list[Message]) -> None:
         event = ready.event
-        settled = self._hear(one, event, body, late=ready.late)
+        settled = self._hear(one, event, body, ready.turn, late=ready.late)
         if isinstance(body, PRICED):
             line = one.basket.lines.get(body.line)
             wrong = None if line is None else mismatch(event, one.name, line.item, body)
@@ -165,12 +164,12 @@ class Sales:
         if one.basket.stage is Stage.CLOSED:
             out += self._after_payment(one)
 
-    def _hear(self, one: Living, event: TillEvent, body: Wire | None, *, late: bool) -> Settled | None:
+    def _hear(self, one: Living, event: TillEvent, body: Wire | None, turn: int, *, late: bool) -> Settled | None:
         if not late:
             paid = one.basket.settled_seq is not None
             one.watch.hear(event, body, paid=paid, noise_mg=self._noise_mg)
         settled = one.basket.hear(event, body, late=late)
-        self._baskets.touch(one, event)
+        self._baskets.touch(one, event, turn)
         return settled
 
     def _settled(self, one: Living, settled: Settled) -> list[Message]:
@@ -203,6 +202,14 @@ class Sales:
         suggestion = loss.suggest(signs, self._policy.loss)
         return [] if suggestion is None else [review(one.place, suggestion, what)]
 
+    def _leave(self, one: Living, at: datetime) -> list[Message]:
+        """Take a basket for abandoned, once, and keep its lines: they are sold if it is paid later."""
+        settled = one.basket.leave()
+        out = self._after_payment(one) if settled is None else self._settled(one, settled)
+        self._baskets.leave(one)
+        one.begun = one.begun.model_copy(update={"at": at, "left": (*one.begun.left, one.turn)})
+        return [*out, one.begun]
+
     def _end(self, one: Living, at: datetime) -> list[Message]:
         """Let go of a basket: abandoned, if nobody said how it ended."""
         settled = one.basket.abandon()
@@ -214,7 +221,9 @@ class Sales:
         ready, out = self._log.tick(at)
         for one in ready:
             self._apply(one, _read_kept(one.event), self._log.applied(one.event.terminal), out)
-        for basket in self._baskets.silent(at):
+        for basket in self._baskets.left(at):
+            out += self._leave(basket, at)
+        for basket in self._baskets.over(at):
             out += self._end(basket, at)
         out += self._terminals.tick(at)
         if self._pruned is None or at - self._pruned >= PRUNE_EVERY:
@@ -236,10 +245,14 @@ class Sales:
         turn, name, event, late = replayed
         body = _read_kept(event)
         if begun is not None and name is not None and turn >= begun.turn:
-            one = self._baskets.living(event.terminal, name) or self._baskets.begin(event, name, begun.bag_mg)
-            settled = self._hear(one, event, body, late=late)
+            one = self._baskets.living(event.terminal, name) or self._baskets.begin(event, begun)
+            settled = self._hear(one, event, body, turn, late=late)
             one.judged |= settled is not None and settled.outcome == "paid"
-            one.judged_after |= one.basket.stage is Stage.CLOSED and one.basket.settled_seq is not None
+            if turn in begun.left:
+                one.basket.leave()
+                self._baskets.leave(one)
+            ended = one.basket.stage in (Stage.CLOSED, Stage.LEFT)
+            one.judged_after |= ended and one.basket.settled_seq is not None
         self._baskets.hear(event)
         if turn > self._terminals.turn(event.terminal):
             self._terminals.hear(event, body, turn, late=late)

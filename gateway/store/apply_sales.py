@@ -8,7 +8,7 @@ The logic is in `rules/`, not here; each row is the state that one note of `sale
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -47,6 +47,12 @@ def tables(db: Database) -> None:
         "CREATE TABLE learnt_weight (gtin TEXT PRIMARY KEY, samples_mg TEXT) STRICT, WITHOUT ROWID",
     ):
         db.execute(statement)
+
+
+@migrations()
+def turns_of_a_basket(db: Database) -> None:
+    """Find a basket's events: one that was left lives for a week among those of all others."""
+    db.execute("CREATE INDEX till_event_basket ON till_event (terminal, basket, turn)")
 
 
 class SaleTables:
@@ -186,13 +192,18 @@ _ORDER = tuple(dict.fromkeys(_KEEPERS.values()))
 
 def load(db: sqlite3.Connection) -> KeptSales:
     """Read everything that the rules of sales need at start."""
-    needed = _needed_turns(db)
     rows = db.execute("SELECT terminal, ack, turn, gaps, state FROM till_terminal").fetchall()
+    baskets = [notes.BasketBegun.model_validate_json(body) for (body,) in db.execute("SELECT body FROM till_basket")]
     return KeptSales(
         logs={terminal: _load_log(db, terminal, ack, turn, gaps) for terminal, ack, turn, gaps, _ in rows},
-        baskets=[notes.BasketBegun.model_validate_json(body) for (body,) in db.execute("SELECT body FROM till_basket")],
+        baskets=baskets,
         terminals=[notes.TerminalKept.model_validate_json(row[4]) for row in rows if row[4] is not None],
-        replay={terminal: list(_load_replay(db, terminal, turn)) for terminal, turn in needed.items()},
+        replay={
+            terminal: _load_replay(
+                db, terminal, min(_after(state), turn), [b for b in baskets if b.terminal == terminal]
+            )
+            for terminal, _, turn, _, state in rows
+        },
         stock={(gtin, unit): on_hand for gtin, unit, on_hand in db.execute("SELECT gtin, unit, on_hand FROM stock")},
         weights={g: tuple(json.loads(mg)) for g, mg in db.execute("SELECT gtin, samples_mg FROM learnt_weight")},
         catalogue=_load_catalogue(db),
@@ -209,12 +220,15 @@ def load(db: sqlite3.Connection) -> KeptSales:
 
 def _needed_turns(db: sqlite3.Connection) -> dict[str, int]:
     """Return by terminal the first turn that a living basket or an untold minute needs."""
-    needed = {}
-    for terminal, state in db.execute("SELECT terminal, state FROM till_terminal"):
-        needed[terminal] = 1 if state is None else json.loads(state)["turn"] + 1
+    needed = {terminal: _after(state) for terminal, state in db.execute("SELECT terminal, state FROM till_terminal")}
     for terminal, body in db.execute("SELECT terminal, body FROM till_basket"):
         needed[terminal] = min(needed.get(terminal, 1), json.loads(body)["turn"])
     return needed
+
+
+def _after(state: str | None) -> int:
+    """Return the first turn that is not in the state of a terminal."""
+    return 1 if state is None else int(json.loads(state)["turn"]) + 1
 
 
 def _load_log(db: sqlite3.Connection, terminal: str, ack: int, turn: int, gaps: str) -> KeptLog:
@@ -231,13 +245,15 @@ def _load_log(db: sqlite3.Connection, terminal: str, ack: int, turn: int, gaps: 
     )
 
 
-def _load_replay(db: sqlite3.Connection, terminal: str, turn: int) -> Iterator[Replayed]:
-    rows = db.execute(
-        "SELECT turn, basket, body, late FROM till_event WHERE terminal = ? AND turn >= ? ORDER BY turn",
-        (terminal, turn),
-    )
-    for number, basket, body, late in rows:
-        yield Replayed(number, basket, m.TillEvent.model_validate_json(body), bool(late))
+def _load_replay(
+    db: sqlite3.Connection, terminal: str, first: int, baskets: Sequence[notes.BasketBegun]
+) -> list[Replayed]:
+    """Return all turns from the first one on, and what living baskets heard before, in order."""
+    query = "SELECT turn, basket, body, late FROM till_event WHERE terminal = ? AND "
+    rows = db.execute(query + "turn >= ?", (terminal, first)).fetchall()
+    for one in baskets:
+        rows += db.execute(query + "basket = ? AND turn >= ? AND turn < ?", (terminal, one.basket, one.turn, first))
+    return [Replayed(row[0], row[1], m.TillEvent.model_validate_json(row[2]), bool(row[3])) for row in sorted(rows)]
 
 
 def _load_catalogue(db: sqlite3.Connection) -> dict[str, int]:

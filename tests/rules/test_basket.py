@@ -224,6 +224,17 @@ def test_baskets_of_a_terminal_are_bounded() -> None:
     assert [one.basket for one in of(shop.all, m.SaleLine)] == ["B2"]
 
 
+def test_baskets_that_have_ended_make_room_first() -> None:
+    shop, till = Shop(), Till()
+    shop.feed(till.say("item.added", "parked"))
+    for number in range(2 * LIVING):
+        shop.feed(till.say("item.added", f"B{number}"), till.say("payment.succeeded", f"B{number}", amount_minor=250))
+        shop.feed(till.say("basket.closed", f"B{number}"))
+    assert shop.db.execute("SELECT count(*) FROM till_basket").fetchone() == (LIVING,)
+    (end,) = of(shop.feed(till.say("payment.succeeded", "parked", amount_minor=250)), m.SaleBasket)
+    assert (end.basket, end.outcome) == ("parked", "paid")
+
+
 def test_an_event_without_a_basket_belongs_to_the_one_its_terminal_is_at() -> None:
     shop, till = Shop(), Till()
     shop.feed(till.say("item.added", None), till.say("item.added", "B1"), till.say("item.voided", None, line=1))

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import messages as m
 from gateway.rules.loss import LossPolicy
+from gateway.rules.open_baskets import PAUSES
 from gateway.rules.sales import Policy
 from gateway.sale_notes import TillOutcome
 from tests.rules.sales_kit import APPLE, AT, BREAD, CHEESE, Shop, Till, event, of, results
@@ -204,6 +206,94 @@ def test_a_basket_is_abandoned_after_half_an_hour_also_over_a_restart() -> None:
     (basket,) = of(shop.tick(AT, hours=60), m.SaleBasket)
     assert (basket.outcome, basket.lines, basket.amount_minor, basket.closed_at) == ("abandoned", 1, 250, left_at)
     assert of(shop.tick(AT, hours=63), m.SaleBasket) == []
+
+
+def later(one: m.TillEvent, **delta: float) -> m.TillEvent:
+    """Return the event as it comes so long after ten."""
+    return one.model_copy(update={"received_at": AT + timedelta(**delta)})
+
+
+ENDS = [("abandoned", 500), ("paid", 600)]
+
+
+def ends(shop: Shop) -> list[tuple[str, int]]:
+    return [(one.outcome, one.amount_minor) for one in of(shop.all, m.SaleBasket)]
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("days", [0, 6])
+def test_a_basket_that_pauses_is_told_as_abandoned_once_and_sells_all_its_lines(days: int, *, restart: bool) -> None:
+    shop, till = Shop(), Till()
+    said = [
+        till.say("item.added", unit_price_minor=500),
+        later(till.say("terminal.status", None, state="idle"), minutes=40),
+        later(till.say("terminal.status", None, state="idle"), minutes=80),
+        later(till.say("item.added", line=2, unit_price_minor=100), days=days, minutes=81),
+        later(till.say("terminal.status", None, state="idle"), days=days, minutes=120),
+        later(till.say("payment.succeeded", amount_minor=600), days=days, minutes=121),
+        later(till.say("basket.closed"), days=days, minutes=121),
+    ]
+    for one in said:
+        shop.feed(one)
+        if restart:
+            shop.restart()
+        shop.tick(one.received_at, seconds=1)
+        if restart:
+            shop.restart()
+    assert ends(shop) == ENDS
+    assert [(one.line, one.amount_minor) for one in of(shop.all, m.SaleLine)] == [(1, 500), (2, 100)]
+    assert of(shop.all, m.ReviewSuggested) == []
+    shop.feed(later(till.say("terminal.status", None, state="idle"), days=days, minutes=160))
+    shop.tick(days=days, minutes=160)
+    assert shop.db.execute("SELECT count(*) FROM till_basket").fetchone() == (0,)
+
+
+def test_a_basket_parked_at_a_busy_till_is_paid_later() -> None:
+    shop, till = Shop(), Till(step_s=60)
+    shop.feed(till.say("item.added", "parked", unit_price_minor=500))
+    for number in range(60):
+        shop.feed(till.say("item.added", f"B{number}"), till.say("payment.succeeded", f"B{number}", amount_minor=250))
+        shop.feed(till.say("basket.closed", f"B{number}"))
+        shop.tick(till.at)
+        shop.restart()
+    shop.feed(till.say("item.added", "parked", line=2, unit_price_minor=100))
+    shop.feed(till.say("payment.succeeded", "parked", amount_minor=600))
+    told = [(one.outcome, one.amount_minor) for one in of(shop.all, m.SaleBasket) if one.basket == "parked"]
+    assert told == ENDS
+
+
+@pytest.mark.parametrize("end", ["basket.closed", "basket.abandoned"])
+def test_a_basket_that_was_left_ends_without_a_word_more(end: str) -> None:
+    shop, till = Shop(), Till()
+    shop.feed(till.say("item.added", unit_price_minor=500))
+    shop.feed(later(till.say("terminal.status", None, state="idle"), minutes=40))
+    shop.tick(minutes=40)
+    shop.feed(later(till.say("item.added", line=2), minutes=41), later(till.say(end), minutes=41))
+    shop.feed(later(till.say("terminal.status", None, state="idle"), minutes=72))
+    shop.tick(minutes=72)
+    assert ends(shop) == ENDS[:1]
+    assert shop.db.execute("SELECT count(*) FROM till_basket").fetchone() == (0,)
+
+
+def test_a_basket_that_nobody_ended_is_forgotten_after_a_week() -> None:
+    shop, till = Shop(), Till()
+    shop.feed(till.say("item.added"), later(till.say("terminal.status", None, state="idle"), hours=1))
+    for days, living in ((6.9, 1), (7.1, 0)):
+        shop.tick(days=days)
+        assert shop.db.execute("SELECT count(*) FROM till_basket").fetchone() == (living,)
+    assert ends(shop) == [("abandoned", 250)]
+
+
+def test_a_basket_that_pauses_too_often_is_forgotten() -> None:
+    shop, till = Shop(), Till()
+    for hour in range(PAUSES):
+        assert shop.db.execute("SELECT count(*) FROM till_basket").fetchone() == (min(hour, 1),)
+        shop.feed(later(till.say("item.added", line=hour + 1), hours=hour))
+        shop.feed(later(till.say("terminal.status", None, state="idle"), hours=hour, minutes=40))
+        shop.tick(hours=hour, minutes=40)
+        shop.restart()
+    assert shop.db.execute("SELECT count(*) FROM till_basket").fetchone() == (0,)
+    assert [outcome for outcome, _ in ends(shop)] == ["abandoned"]
 
 
 def test_a_till_that_was_cut_off_while_a_basket_was_paid_tells_it_days_later() -> None:
