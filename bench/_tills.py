@@ -10,6 +10,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -107,8 +108,8 @@ class Memory:
         return self._acks.get(terminal, 0)
 
 
-async def desk(folder: Path, clock: Clock) -> tuple[Tills, list[asyncio.Task[None]]]:
-    """Put the gateway's parts behind the tills together, and 30 000 products on sale."""
+async def desk(folder: Path, clock: Clock, *, waves: bool) -> tuple[Tills, list[asyncio.Task[None]]]:
+    """Put the gateway's parts behind the tills together, and 30 000 products on sale; with `waves`, one after another."""
     tables = (Journal(), PriceTables(), SaleTables())
     store = Store(folder / "aisled.db", store_id="0421", gateway_id="gw1", clock=clock, projections=tables)
     await store.open()
@@ -121,25 +122,38 @@ async def desk(folder: Path, clock: Clock) -> tuple[Tills, list[asyncio.Task[Non
         found.committed(messages)
 
     core = Core(store, (pricing, sales), committed=committed)
-    leases = TillLeases(core.ask, clock, lambda: board.version, kept.leases)
+    leases = TillLeases(core.ask, clock, lambda: board.version, kept.lease_s)
     answers = PriceAnswers(pricing, board, CodeTable(()), sales.expect, lambda: Upstream(0, stale=False))
-    found = TillDesk(answers, sales, core.ask, Evidence(board, store.read), leases, clock)
+    found = TillDesk(answers, sales, core.ask, Evidence(board, store.read), leases, clock, sold.logs)
     running = [asyncio.create_task(core.run()), asyncio.create_task(leases.run())]
-    part = parse_part(payload(1, now), at=now, source="hq", trusted_now=now)
     products = tuple(m.Product(gtin=gtin(n), name={"en": "Apple juice"}) for n in range(LINES))
     await core.submit(m.ProductsUpdate(at=now, source="hq", sequence=1, full=False, products=products))
+    await roll(1, core, pricing)
+    store.free("telemetry", 2**50)
+    if waves:
+        running.append(asyncio.create_task(roll_on(core, pricing)))
+    return found, running
+
+
+async def roll_on(core: Core, pricing: Pricing) -> None:
+    """Let head office change all prices again and again."""
+    for sequence in count(2):
+        await roll(sequence, core, pricing)
+
+
+async def roll(sequence: int, core: Core, pricing: Pricing) -> None:
+    now = Clock().now()
+    part = parse_part(payload(sequence, now), at=now, source="hq", trusted_now=now)
     await core.submit(part)
     while pricing.more:
         await core.emit(m.Tick(at=now, source=m.GATEWAY))
-    store.free("telemetry", 2**50)
-    return found, running
 
 
 async def serve(kind: str, folder: Path) -> None:
     clock, running = Clock(), list[asyncio.Task[None]]()
     tills: Any = Memory()
-    if kind == "store":
-        tills, running = await desk(folder, clock)
+    if kind != "memory":
+        tills, running = await desk(folder, clock, waves=kind == "waves")
     given = [tokens.add(folder / "terminals.json", f"till-{n}", clock.now()) for n in range(TILLS)]
     facts = ShopFacts(ZONE, "CNY", 2)
     services = Services(clock=clock, report=lambda *_: None, tills=tills, data_dir=folder, shop=facts)

@@ -1,7 +1,8 @@
 """Tills -> the tills' interface: events by POST and by WebSocket, look-ups. Each kind against a fresh process.
 
 `python -m bench checkout`, or `python -m bench.checkout [quick]`. `memory`: events are accepted at once, so the
-interface alone is measured; `store`: the gateway's desk, rules and store on this disk, FULL sync, 30 000 products.
+interface alone is measured; `store`: the gateway's desk, rules and store on this disk, FULL sync, 30 000 products;
+`waves`: the same while waves of 30 000 lines are applied, one after another.
 The load comes from one process beside it, so on two cores each has one.
 """
 
@@ -76,6 +77,8 @@ def main() -> None:
             )
         each = [measured(behind, "price", LOOK_UPS // (5 if quick else 1), 1, LOOK_UP_RATE) for _ in range(runs)]
         line(behind, f"look-ups at {LOOK_UP_RATE}/s", each)
+    each = [measured("waves", "price", LOOK_UPS // (5 if quick else 1), 1, LOOK_UP_RATE) for _ in range(runs)]
+    line("waves", f"look-ups at {LOOK_UP_RATE}/s", each)
 
 
 if __name__ == "__main__":
