@@ -1,7 +1,8 @@
-"""Sales documents (POSLog) that are sent over HTTP: read in pieces as they come, kept in commits of many transactions.
+"""Sales documents (POSLog) that are sent over HTTP: read in pieces as they come, kept in small commits.
 
 What was complete before a document breaks is kept: send it again, and what is known is counted as a duplicate.
-Not here: the reading (`_poslog.py`), documents in a folder (`checkout_poslog.py`).
+Not here: the reading (`_poslog.py`), how large a commit is (`_poslog_batch.py`), documents in a folder
+(`checkout_poslog.py`).
 """
 
 import asyncio
@@ -14,13 +15,13 @@ from pydantic_core import to_json
 from drivers._checkout_problem import Problem
 from drivers._checkout_web import BODY_S, Ask, must_be_plain, too_large, welcome
 from drivers._poslog import PoslogParser
+from drivers._poslog_batch import batches
 from drivers._poslog_sales import as_message
 from drivers._poslog_types import PoslogLimits, PosTransaction
 from gateway.driver import Clock, Emit, ShopFacts, Tills
 from gateway.messages import PoslogImported
 
 DOCUMENT_S = 900.0
-AT_ONCE = 500  # transactions in one commit
 NAMED = 20  # refusals and unknown elements that are named
 TYPES = ("application/xml", "text/xml")
 
@@ -93,15 +94,16 @@ class Documents:
             if size > ask.route.body_max:
                 raise too_large(ask.route.body_max)
             waiting += await asyncio.to_thread(parser.feed, piece)
-            while len(waiting) >= AT_ONCE:
-                await self._keep(waiting[:AT_ONCE], count)
-                del waiting[:AT_ONCE]
-        await self._keep([*waiting, *parser.close()], count)
+            for batch in batches(waiting):
+                await self._keep(batch, count)
+        waiting += parser.close()
+        for batch in batches(waiting, rest=True):
+            await self._keep(batch, count)
 
     async def _keep(self, sales: list[PosTransaction], count: _Count) -> None:
         now = self._clock.now()
         messages = [as_message(sale, self._device, now, self._shop.currency) for sale in sales]
-        outcomes = await self._tills.import_sales(messages) if messages else ()
+        outcomes = await self._tills.import_sales(messages)
         for sale, outcome in zip(sales, outcomes, strict=True):
             count.unknown.update(dict(sale.unknown))
             if outcome.result == "rejected":

@@ -16,6 +16,7 @@ from typing import BinaryIO
 from pydantic import Field
 
 from drivers._poslog import PoslogParser
+from drivers._poslog_batch import batches
 from drivers._poslog_sales import as_message
 from drivers._poslog_types import PosTransaction
 from gateway.driver import DeviceConfig, Emit, Services, ShopFacts, Tills
@@ -23,7 +24,6 @@ from gateway.errors import ConfigError, DeviceError
 from gateway.messages import PoslogImported
 
 PIECE_BYTES = 64 * 1024
-AT_ONCE = 500  # transactions in one commit
 NAMED = 20  # elements that were not understood, at most
 
 
@@ -134,17 +134,18 @@ class Driver:
         waiting: list[PosTransaction] = []
         while parser.error is None and (piece := await asyncio.to_thread(file.read, PIECE_BYTES)):
             waiting += await asyncio.to_thread(parser.feed, piece)
-            while len(waiting) >= AT_ONCE:
-                await self._keep(waiting[:AT_ONCE], tally, unknown, tills, shop)
-                del waiting[:AT_ONCE]
-        await self._keep([*waiting, *parser.close()], tally, unknown, tills, shop)
+            for batch in batches(waiting):
+                await self._keep(batch, tally, unknown, tills, shop)
+        waiting += parser.close()
+        for batch in batches(waiting, rest=True):
+            await self._keep(batch, tally, unknown, tills, shop)
 
     async def _keep(
         self, sales: list[PosTransaction], tally: _Tally, unknown: Counter[str], tills: Tills, shop: ShopFacts
     ) -> None:
         now = self._services.clock.now()
         messages = [as_message(sale, self._config.id, now, shop.currency) for sale in sales]
-        for sale, outcome in zip(sales, await tills.import_sales(messages) if messages else (), strict=True):
+        for sale, outcome in zip(sales, await tills.import_sales(messages), strict=True):
             unknown.update(dict(sale.unknown))
             if outcome.result == "accepted":
                 tally.transactions += 1

@@ -10,6 +10,7 @@ from drivers.checkout_poslog import Config, Driver
 from gateway import messages as m
 from gateway.driver import Services
 from gateway.errors import DeviceError
+from tests.drivers.test_checkout_upload import HEAD, TAIL, transaction
 from tests.gateway.desk_rig import SHOP, DeskRig
 
 CAPTURES = Path(__file__).parent / "captures" / "poslog"
@@ -64,6 +65,21 @@ async def test_a_document_becomes_sales_once_however_often_it_comes(watched, cap
         f"{Path(capture).stem}.2.xml",
         capture,
     ]
+
+
+async def test_a_commit_is_small_so_that_tills_are_answered_in_between(watched, monkeypatch):
+    keep, commits = watched.rig.desk.import_sales, []
+
+    async def count(sales):
+        commits.append([len(sale.lines) for sale in sales])
+        return await keep(sales)
+
+    monkeypatch.setattr(watched.rig.desk, "import_sales", count)
+    body = HEAD + b"".join(transaction(number, 20) for number in range(60)) + TAIL
+    (watched.folder / "long.xml").write_bytes(body)
+    (fact,) = await watched.work(1)
+    assert (fact.transactions, fact.lines) == (60, 1200)
+    assert commits == [[20] * 25, [20] * 25, [20] * 10]
 
 
 async def test_voids_and_returns_take_back_what_was_sold(watched):

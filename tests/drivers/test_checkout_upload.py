@@ -1,21 +1,26 @@
 """Sales documents sent over HTTP: read as they come, kept once, and what is wrong with one is said."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from drivers import _checkout_web
 from gateway.errors import StoreError
+from gateway.messages import Outcome, PosTransaction
 from tests.drivers.checkout_shop import TILL, Shop, open_shop, until
 
 XML = {"Content-Type": "application/xml"}
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<POSLog xmlns="http://www.nrf-arts.org/IXRetail/namespace/">\n'
 TAIL = b"</POSLog>\n"
 
+LINE = """<LineItem><SequenceNumber>{}</SequenceNumber><Sale><POSIdentity><POSItemID>6901234567892</POSItemID>
+ </POSIdentity><Quantity>1</Quantity><ExtendedAmount>0.00</ExtendedAmount></Sale></LineItem>"""
 
-def transaction(number: int) -> bytes:
+
+def transaction(number: int, lines: int = 1) -> bytes:
+    more = "".join(LINE.format(line) for line in range(3, lines + 2))
     return f"""
  <Transaction><RetailStoreID>0421</RetailStoreID><WorkstationID>3</WorkstationID><SequenceNumber>{number}</SequenceNumber>
  <BusinessDayDate>2026-11-22</BusinessDayDate><EndDateTime>2026-11-22T10:00:00</EndDateTime><CurrencyCode>CNY</CurrencyCode>
@@ -23,7 +28,7 @@ def transaction(number: int) -> bytes:
  </POSIdentity><Quantity>2</Quantity><RegularSalesUnitPrice>12.90</RegularSalesUnitPrice>
  <ExtendedAmount>25.80</ExtendedAmount></Sale></LineItem>
  <LineItem><SequenceNumber>2</SequenceNumber><Tender TenderType="Cash"><Amount>25.80</Amount></Tender></LineItem>
- </RetailTransaction></Transaction>""".encode()
+ {more}</RetailTransaction></Transaction>""".encode()
 
 
 @pytest.fixture
@@ -48,6 +53,23 @@ async def test_a_document_is_kept_once(shop: Shop) -> None:
     )
     told = shop.facts[0]
     assert (told.document, told.transactions, told.lines, told.refused) == (f"sent by {TILL}", 1300, 1300, 0)
+
+
+@pytest.mark.parametrize(("lines", "sizes"), [(1, [50, 50, 50, 10]), (20, [25, 25, 10]), (600, [1, 1, 1])])
+async def test_a_commit_is_small_so_that_tills_are_answered_in_between(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, lines: int, sizes: list[int]
+) -> None:
+    keep, commits = shop.tills.import_sales, list[int]()
+
+    async def count(sales: Sequence[PosTransaction]) -> list[Outcome]:
+        commits.append(len(sales))
+        return await keep(sales)
+
+    monkeypatch.setattr(shop.tills, "import_sales", count)
+    body = HEAD + b"".join(transaction(number, lines) for number in range(sum(sizes))) + TAIL
+    assert (await shop.ask("POST", "/v1/poslog", body, headers=XML)).json["accepted"] == sum(sizes)
+    assert commits == sizes
+    assert {len(sale.lines) for sale in shop.tills.sales} == {lines}
 
 
 async def test_what_was_whole_before_a_document_breaks_is_kept_and_said(shop: Shop) -> None:
