@@ -1,8 +1,9 @@
 """Order and repeats of a terminal's events: each number once, applied in order, nothing accepted is ever lost.
 
 An event whose predecessors have not come waits for them: ten minutes, or until too many wait. Then the gap is given
-up, said, and remembered: what comes of it later is applied late. Memory is bounded: of the newest 10 000 events of a
-terminal the bodies are compared (as hashes, about 1.5 MB), of older ones the number alone says that they are repeats.
+up, said, and remembered: what comes of it later is applied late. Memory is bounded: the newest 10 000 events of a
+terminal are remembered (as hashes, about 1.5 MB). An older number is no repeat but a conflict: a till that begins its
+numbers again would otherwise hear that its new sales are known, and drop them.
 A terminal that is heard for the first time begins at 1; one that does not waits ten minutes once.
 Not here: what an event does (`basket.py`), how it is kept (`store/apply_sales.py`).
 """
@@ -18,7 +19,8 @@ from gateway.sale_notes import Gap, KeptLog, TillGapsKept
 REMEMBERED = 10_000  # numbers back that bodies are compared
 WAITING = 2_000  # events that may wait for others
 PATIENCE = timedelta(minutes=10)
-GAPS = 1_000  # gaps remembered; a terminal with more has lost count: what comes of its oldest ones counts as a repeat
+GAPS = 1_000  # gaps remembered; a terminal with more has lost count: what comes of its oldest ones is refused
+GIVEN_UP = 50  # gaps of one terminal in one tick: the next tick goes on, and nobody else waits for it
 
 
 class Ready(NamedTuple):
@@ -51,9 +53,9 @@ class TillLog:
         """Give up gaps that others have waited for too long."""
         ready, notes = list[Ready](), list[Message]()
         for log in self._logs.values():
-            while log.impatient(at):
-                notes += log.skip(at)
-                ready += log.drain()
+            some, gaps = log.give_up(at)
+            ready += some
+            notes += gaps
         return ready, notes
 
     def applied(self, terminal: str) -> int:
@@ -98,8 +100,9 @@ class _Log:
             return _outcome(event, None if same else "this event_id was used for another event")
         if (seq > self.ack and seq not in self._waiting) or (seq < self.ack and self._gap_of(seq) is not None):
             return None
-        remembered = self._numbers[seq % REMEMBERED] == seq
-        return _outcome(event, f"number {seq} was used for another event" if remembered else None)
+        if self._numbers[seq % REMEMBERED] == seq:
+            return _outcome(event, f"number {seq} was used for another event")
+        return _outcome(event, f"number {seq} was used long ago; go on above {self._highest}")
 
     def accept(self, event: TillEvent) -> tuple[Sequence[Ready], Sequence[Message]]:
         """Take a new event; return what can be applied."""
@@ -114,21 +117,27 @@ class _Log:
         self._waiting[seq] = event
         ready, notes = list[Ready](), list[Message]()
         while len(self._waiting) > WAITING:
-            notes += self.skip(event.received_at)
+            notes.append(self._skip(event.received_at))
             ready += self.drain(newest=seq)
-        return ready, notes
+        return ready, [*notes, self._kept_gaps(event.received_at)] if notes else ()
 
-    def impatient(self, at: datetime) -> bool:
-        """Tell whether an event has waited too long."""
+    def give_up(self, at: datetime) -> tuple[list[Ready], list[Message]]:
+        """Give up some of the gaps that an event has waited for too long; return what can be applied, and the notes."""
+        ready, notes = list[Ready](), list[Message]()
+        while len(notes) < GIVEN_UP and self._impatient(at):
+            notes.append(self._skip(at))
+            ready += self.drain()
+        return ready, [*notes, self._kept_gaps(at)] if notes else []
+
+    def _impatient(self, at: datetime) -> bool:
         return bool(self._waiting) and at - min(one.received_at for one in self._waiting.values()) >= PATIENCE
 
-    def skip(self, at: datetime) -> list[Message]:
+    def _skip(self, at: datetime) -> TillGap:
         """Give up the numbers that the lowest waiting event waits for."""
         first, last = self.ack + 1, min(self._waiting) - 1
         self.ack = last
         self._gaps = [*self._gaps, (first, last)][-GAPS:]
-        gap = TillGap(at=at, source=GATEWAY, terminal=self._terminal, first_seq=first, last_seq=last)
-        return [gap, self._kept_gaps(at)]
+        return TillGap(at=at, source=GATEWAY, terminal=self._terminal, first_seq=first, last_seq=last)
 
     def drain(self, newest: int | None = None) -> list[Ready]:
         """Return the waiting events whose turn has come; the one with number `newest` is not kept yet."""

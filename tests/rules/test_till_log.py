@@ -8,7 +8,7 @@ import pytest
 from gateway import messages as m
 from gateway.rules import till_log
 from gateway.rules.till_log import PATIENCE, TillLog
-from gateway.sale_notes import KeptLog, SeenEvent
+from gateway.sale_notes import KeptLog, SeenEvent, TillEventApplied, TillGapsKept, TillOutcome
 from tests.rules.sales_kit import AT, Shop, event, of, results
 
 
@@ -99,14 +99,15 @@ def test_too_many_waiting_give_up_the_gap_at_once() -> None:
     assert shop.db.execute(waiting).fetchone() == (till_log.WAITING + 1, 0)
 
 
-def test_of_old_events_the_number_alone_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_that_is_not_remembered_is_a_conflict_and_never_a_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(till_log, "REMEMBERED", 10)
     log = TillLog({})
     applied(log, numbered(*range(1, 31)))
     other = {"event_id": "other"}
-    assert log.take(numbered(20)[0].model_copy(update=other))[0].result == "duplicate"
+    outcome = log.take(numbered(20)[0].model_copy(update=other))[0]
+    assert (outcome.result, outcome.reason) == ("conflict", "number 20 was used long ago; go on above 30")
     assert log.take(numbered(21)[0].model_copy(update=other))[0].result == "conflict"
-    assert log.take(numbered(5)[0])[0].result == "duplicate"
+    assert log.take(numbered(5)[0])[0].result == "conflict"
     assert len(log._logs["sco-1"]._marks) == 10
 
 
@@ -131,4 +132,31 @@ def test_gaps_given_up_are_remembered_over_a_restart_and_bounded(monkeypatch: py
     monkeypatch.setattr(till_log, "GAPS", 1)
     shop.feed(*numbered(7, 9))
     shop.tick(minutes=11)
-    assert results(shop.feed(*numbered(8, 6))) == ["accepted", "duplicate"]
+    assert results(shop.feed(*numbered(8, 6))) == ["accepted", "conflict"]
+
+
+def test_numbers_that_begin_again_are_a_conflict_that_says_where_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(till_log, "REMEMBERED", 10)
+    shop = Shop()
+    shop.feed(*numbered(*range(1, 31)))
+    for restart in (False, True):
+        if restart:
+            shop.restart()
+        sales = [event("item.added", seq, event_id=f"new{seq}") for seq in (1, 2)]
+        assert [one.outcome.reason for one in of(shop.feed(*sales), TillOutcome)] == [
+            "number 1 was used long ago; go on above 30",
+            "number 2 was used long ago; go on above 30",
+        ]
+
+
+def test_many_gaps_are_given_up_some_in_a_tick_and_kept_once_each() -> None:
+    shop = Shop()
+    shop.feed(*numbered(*range(2, 2 * till_log.GIVEN_UP + 10, 2)))
+    given_up = []
+    for second in range(3):
+        followed = shop.tick(AT + PATIENCE, seconds=second)
+        gaps, kept = of(followed, m.TillGap), of(followed, TillGapsKept)
+        given_up.append((len(gaps), len(kept), len(of(followed, TillEventApplied))))
+        shop.restart()
+    assert given_up == [(till_log.GIVEN_UP, 1, till_log.GIVEN_UP), (4, 1, 4), (0, 0, 0)]
+    assert results(shop.feed(*numbered(1, 107, 109))) == ["accepted"] * 3

@@ -115,7 +115,7 @@ def test_events_are_pruned_after_a_fortnight_unless_their_basket_lives(monkeypat
         shop.restart()
         assert shop.rule.ack_seq("sco-1") == 8
     assert left == [5, 2, 2]
-    assert results(shop.feed(till.said[0])) == ["duplicate"]
+    assert results(shop.feed(till.said[0])) == ["conflict"]  # it is not known any more: no till has it still
 
 
 def test_at_start_no_more_is_replayed_than_living_baskets_and_open_minutes_need() -> None:
