@@ -109,7 +109,7 @@ class Memory:
 
 
 async def desk(folder: Path, clock: Clock, *, waves: bool) -> tuple[Tills, list[asyncio.Task[None]]]:
-    """Put the gateway's parts behind the tills together, and 30 000 products on sale; with `waves`, one after another."""
+    """Put the parts behind the tills together, and 30 000 products on sale; `waves`: one after another."""
     tables = (Journal(), PriceTables(), SaleTables())
     store = Store(folder / "aisled.db", store_id="0421", gateway_id="gw1", clock=clock, projections=tables)
     await store.open()

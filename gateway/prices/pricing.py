@@ -23,7 +23,7 @@ from gateway.prices.shelf import Shelf
 from gateway.prices.till import Till
 
 HELD = "waits for a till that may still charge more from its cache"
-WORK_PER_MESSAGE = 400  # products turned per message: keeps one step of the core under about 10 ms
+WORK_PER_MESSAGE = 150  # products turned per message: tills that ask for prices wait so long
 
 
 @dataclass(frozen=True)
