@@ -16,6 +16,7 @@ from gateway.sale_notes import MinuteKept, TerminalKept
 REST = timedelta(minutes=2)  # after its last event an idle terminal's minute is over
 SILENCE_S = 1800.0  # nobody thinks that long: the shopper has left
 AHEAD = timedelta(hours=1)  # a terminal whose clock is further ahead is not measured
+KEEP_EVERY = timedelta(hours=1)  # of a terminal that tells no minutes, so that its events need no replay
 MINUTES = 5_000  # waiting to be told, of one terminal: three days that come at once; older ones are lost
 
 
@@ -31,11 +32,16 @@ class _Minute:
 
 @dataclass(slots=True)
 class _Terminal:
-    """One terminal. `told` is the last minute that was told; `bag_mg` lies in its bagging area."""
+    """One terminal. `told` is the last minute that was told; `bag_mg` lies in its bagging area.
+
+    `kept` and `kept_turn`: when and after which turn its state was kept last.
+    """
 
     source: str
     last_s: float  # when it said something last, by its own clock, from 1970
     last_received: datetime
+    kept: datetime
+    kept_turn: int = 0
     turn: int = 0
     told: int = 0
     busy: bool = False
@@ -64,21 +70,25 @@ class Terminals:
         """Take an event in, in its turn."""
         one = self._terminals.get(event.terminal)
         if one is None:
-            one = _Terminal(event.source, min(event.at, event.received_at).timestamp(), event.received_at)
+            last_s = min(event.at, event.received_at).timestamp()
+            one = _Terminal(event.source, last_s, event.received_at, event.received_at)
             self._terminals[event.terminal] = one
         one.turn = turn
         if not late:
             _hear(one, event, body)
 
     def tick(self, at: datetime) -> list[Message]:
-        """Tell the minutes that are over."""
+        """Tell the minutes that are over. Each terminal's state is kept with them, or at least once an hour."""
         told: list[Message] = []
         for terminal, one in self._terminals.items():
-            if one.minutes and (minutes := list(_over(one, at))):
+            minutes = list(_over(one, at)) if one.minutes else []
+            if minutes:
                 told += [_fact(terminal, one, minute) for minute in minutes]
                 one.told = minutes[-1]
                 for minute in minutes:
                     del one.minutes[minute]
+            if minutes or (one.turn > one.kept_turn and at - one.kept >= KEEP_EVERY):
+                one.kept, one.kept_turn = at, one.turn
                 told.append(_kept(terminal, one, at))
         return told
 
@@ -219,6 +229,8 @@ def _restored(kept: TerminalKept) -> _Terminal:
         kept.source,
         kept.last_s,
         kept.last_received,
+        kept.at,
+        kept.turn,
         kept.turn,
         kept.told,
         kept.busy,

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from gateway import messages as m
+from gateway.sale_notes import TerminalKept
+from gateway.store.apply_sales import load
 from tests.rules.sales_kit import AT, Shop, event, of
 
 
@@ -100,6 +102,21 @@ def test_a_clock_far_ahead_is_not_measured_and_stops_nothing() -> None:
     shop.feed(event("item.added", 2, at=AT + timedelta(seconds=5)))
     shop.tick(hours=1)
     assert minutes(shop) == [(0, 0, 0, 1, 1)]
+
+
+def test_a_terminal_whose_clock_is_far_ahead_is_kept_every_hour_and_not_replayed() -> None:
+    shop = Shop()
+    for minute in range(180):
+        came = AT + timedelta(minutes=minute)
+        shop.feed(event("bag.weight", minute + 1, None, at=came + timedelta(hours=2), received_at=came, weight_mg=1))
+        shop.tick(came)
+        if minute % 50 == 0:
+            shop.restart()
+    assert [one.turn for one in of(shop.all, TerminalKept)] == [61, 121]
+    assert [one.turn for one in load(shop.db).replay["sco-1"]] == [*range(122, 181)]
+    shop.tick(days=1)
+    assert len(load(shop.db).replay["sco-1"]) == 1
+    assert of(shop.tick(days=2), TerminalKept) == []
 
 
 def test_a_terminal_without_events_says_nothing() -> None:
