@@ -10,7 +10,7 @@ import pytest
 
 from drivers._checkout_events import MAX_DATA_BYTES, NO_TIME, read_batch
 from gateway.errors import GatewayError, StoreError
-from gateway.messages import SaleBasket, TillGap
+from gateway.messages import SaleBasket, Tick, TillGap
 from tests.drivers.checkout_shop import MILK, NOW, OTHER, TILL, Shop, event, item, open_shop, until
 from tests.gateway.desk_rig import DeskRig
 
@@ -344,3 +344,27 @@ async def test_a_stop_does_not_wait_for_a_commit_that_hangs(shop: Shop) -> None:
     assert not waiting
     with pytest.raises(aiohttp.ClientConnectionError):
         await asking
+
+
+async def test_a_new_machine_under_an_old_name_counts_on_far_above(tmp_path: Path) -> None:
+    """As docs/tills.md asks: the next number after `ack_seq` may have been used, one far above was not."""
+    async with DeskRig(tmp_path) as rig:
+
+        async def send(*seqs: int, name: str) -> list[str]:
+            events = read_batch(json.dumps([event(seq, event_id=f"{name}-{seq}") for seq in seqs]).encode()).events
+            return [one.result for one in await rig.desk.take("tills", TILL, events)]
+
+        async def wait() -> None:
+            rig.pass_s(600)
+            await rig.core.submit(Tick(at=rig.time, source="gateway"))
+
+        assert await send(1, 2, 4, 5, name="old") == ["accepted"] * 4
+        await wait()
+        ack = rig.desk.ack_seq(TILL)
+        assert ack == 2  # and 4 and 5 were used
+        assert await send(4, name="new") == ["conflict"]
+        first = ack + 1_000_000
+        assert await send(first, first + 1, name="new") == ["accepted"] * 2
+        await wait()
+        assert rig.desk.ack_seq(TILL) == first + 1
+        assert [(gap.first_seq, gap.last_seq) for gap in rig.of(TillGap)] == [(3, 3), (6, first - 1)]
