@@ -4,9 +4,11 @@ Each note carries the whole new state of one thing. `KeptSales` is what the stor
 their state anew from it (`rules/sales.py`). Not here: facts that go to head office (`messages/sales.py`).
 """
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from gateway.messages import BasketId, Command, Gtin, Outcome, PosTransaction, Terminal, TillEvent
@@ -136,6 +138,18 @@ class SalesPruned(Command):
 # What the store gives back at start
 
 
+class SeenDay(NamedTuple):
+    """The imported transactions of one business day: keys and what each said, as numbers, sorted by key."""
+
+    keys: "array[int]"  # Python 3.11 cannot subscript it
+    digests: "array[int]"
+
+
+def number_of(text: str) -> int:
+    """Return the 64 bits by which a key or digest is remembered."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
 class SeenEvent(NamedTuple):
     """What a repeat of an event is recognised by."""
 
@@ -169,7 +183,7 @@ class KeptSales:
     """The whole state of the rules of sales.
 
     `replay`: by terminal, the turns of living baskets, those after its state, and the newest, in order; `weights`:
-    gtin -> samples in mg; `catalogue`: gtin -> weight in mg; `transactions`: (day, key, digest); `bodies`: the newest.
+    gtin -> samples in mg; `catalogue`: gtin -> weight in mg; `transactions`: day -> keys; `bodies`: the newest.
     """
 
     logs: dict[str, KeptLog] = field(default_factory=dict)
@@ -179,5 +193,5 @@ class KeptSales:
     stock: dict[tuple[str, Unit], int] = field(default_factory=dict)
     weights: dict[str, tuple[int, ...]] = field(default_factory=dict)
     catalogue: dict[str, int] = field(default_factory=dict)
-    transactions: Iterable[tuple[date, str, str]] = ()
+    transactions: dict[date, SeenDay] = field(default_factory=dict)
     bodies: Sequence[PosTransaction] = ()

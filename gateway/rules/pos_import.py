@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from gateway.messages import Message, Outcome, PosLine, PosTransaction, SaleBasket, SaleLine
-from gateway.sale_notes import KeptSales, PosKept, TillOutcome
+from gateway.sale_notes import KeptSales, PosKept, SeenDay, TillOutcome, number_of
 
 BODIES = 2_000
 KEEP_DAYS = 400
@@ -34,9 +34,7 @@ class PosImport:
     """All imported transactions."""
 
     def __init__(self, kept: KeptSales) -> None:
-        self._days: dict[date, _Day] = {}
-        for day, key, digest in kept.transactions:
-            self._days.setdefault(day, _Day()).add(key, digest)
+        self._days = {day: _Day(seen) for day, seen in kept.transactions.items()}
         self._bodies: dict[str, PosTransaction] = {}
         self._voids: dict[str, str] = {}  # key of what is voided -> key of the first void of it
         for transaction in kept.bodies:
@@ -45,9 +43,9 @@ class PosImport:
     def take(self, transaction: PosTransaction) -> Imported:
         """Judge a transaction; of a new one return what was sold or taken back."""
         key, digest = key_of(transaction), _digest(transaction)
-        known = self._days.setdefault(transaction.business_day, _Day())
+        known = self._days.setdefault(transaction.business_day, _Day(SeenDay(array("Q"), array("Q"))))
         before = known.find(key)
-        if before is not None and before == _number(digest):
+        if before is not None and before == number_of(digest):
             return _refused(transaction, "duplicate", None)
         if before is not None:
             return _refused(transaction, "conflict", "this transaction said something else before")
@@ -104,22 +102,22 @@ class PosImport:
 
 
 class _Day:
-    """Keys of one business day, sorted, and what each said."""
+    """Keys of one business day, sorted, and what each said. Takes the arrays over."""
 
-    def __init__(self) -> None:
-        self._keys, self._digests = array("Q"), array("Q")
+    def __init__(self, seen: SeenDay) -> None:
+        self._keys, self._digests = seen
 
     def find(self, key: str) -> int | None:
         """Return the number of what a key said."""
-        number = _number(key)
+        number = number_of(key)
         at = bisect_left(self._keys, number)
         return self._digests[at] if at < len(self._keys) and self._keys[at] == number else None
 
     def add(self, key: str, digest: str) -> None:
-        number = _number(key)
+        number = number_of(key)
         at = bisect_left(self._keys, number)
         self._keys.insert(at, number)
-        self._digests.insert(at, _number(digest))
+        self._digests.insert(at, number_of(digest))
 
 
 def key_of(transaction: PosTransaction) -> str:
@@ -136,10 +134,6 @@ def _target(transaction: PosTransaction) -> str | None:
     if transaction.kind != "void" or transaction.voids is None:
         return None
     return transaction.voids if "/" in transaction.voids else _key(transaction, transaction.voids)
-
-
-def _number(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
 def _digest(transaction: PosTransaction) -> str:

@@ -7,16 +7,19 @@ The logic is in `rules/`, not here; each row is the state that one note of `sale
 
 import json
 import sqlite3
+from array import array
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlite_utils import Database, Migrations
 
 from gateway import messages as m
 from gateway import sale_notes as notes
-from gateway.sale_notes import KeptLog, KeptSales, Replayed, SeenEvent
+from gateway.sale_notes import KeptLog, KeptSales, Replayed, SeenDay, SeenEvent, number_of
 
 REPEATS = 10_000  # events of a terminal that repeats are compared with
 BODIES = 2_000  # imported transactions that can still be voided
@@ -207,10 +210,7 @@ def load(db: sqlite3.Connection) -> KeptSales:
         stock={(gtin, unit): on_hand for gtin, unit, on_hand in db.execute("SELECT gtin, unit, on_hand FROM stock")},
         weights={g: tuple(json.loads(mg)) for g, mg in db.execute("SELECT gtin, samples_mg FROM learnt_weight")},
         catalogue=_load_catalogue(db),
-        transactions=[
-            (date.fromisoformat(day), key, digest)
-            for day, key, digest in db.execute("SELECT day, key, digest FROM pos_transaction")
-        ],
+        transactions=dict(_load_transactions(db)),
         bodies=[
             m.PosTransaction.model_validate_json(body)
             for (body,) in db.execute("SELECT body FROM pos_body ORDER BY number")
@@ -254,6 +254,15 @@ def _load_replay(
     for one in baskets:
         rows += db.execute(query + "basket = ? AND turn >= ? AND turn < ?", (terminal, one.basket, one.turn, first))
     return [Replayed(row[0], row[1], m.TillEvent.model_validate_json(row[2]), bool(row[3])) for row in sorted(rows)]
+
+
+def _load_transactions(db: sqlite3.Connection) -> Iterator[tuple[date, SeenDay]]:
+    """Yield the keys of each business day, one day after the other: as text, those of 400 days need much memory."""
+    rows = db.execute("SELECT day, key, digest FROM pos_transaction ORDER BY day")
+    for day, of_day in groupby(rows, itemgetter(0)):
+        numbers = sorted((number_of(key), number_of(digest)) for _, key, digest in of_day)
+        keys, digests = (array("Q", column) for column in zip(*numbers, strict=True))
+        yield date.fromisoformat(day), SeenDay(keys, digests)
 
 
 def _load_catalogue(db: sqlite3.Connection) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """The tables of sales in the real store: what is kept, what a restart and a kill give back, what is pruned."""
 
 import sqlite3
+import tracemalloc
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -147,8 +148,22 @@ async def test_the_catalogues_weights_are_read_from_the_master_data(tmp_path: Pa
         assert (await store.write(load)).catalogue == {APPLE: 1000}
 
 
+def test_keys_of_many_days_are_never_in_memory_as_text() -> None:
+    shop, days, of_day = Shop(), 20, 1000
+    for day in range(days):
+        rows = [(f"2026-11-{day + 1:02}", f"0421/7/{day}/{n}", f"{n:032x}") for n in range(of_day)]
+        shop.db.executemany("INSERT INTO pos_transaction VALUES (?, ?, ?)", rows)
+    tracemalloc.start()
+    kept = load(shop.db)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / (days * of_day) < 50  # bytes; a row as text needs 275
+    assert [len(keys) for keys, _ in kept.transactions.values()] == [of_day] * days
+    assert all(list(keys) == sorted(set(keys)) for keys, _ in kept.transactions.values())
+
+
 def test_a_new_shop_has_nothing() -> None:
-    assert load(Shop().db) == KeptSales(transactions=[], bodies=[])
+    assert load(Shop().db) == KeptSales(bodies=[])
 
 
 @pytest.mark.parametrize(
