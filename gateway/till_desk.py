@@ -92,7 +92,7 @@ class TillDesk:
     ) -> list[m.Outcome]:
         """Keep events; returns after the commit."""
         now = self._clock.now()
-        ahead = timedelta() if sent_at is None else sent_at - now
+        ahead = timedelta() if sent_at is None or abs(sent_at.year - now.year) > 1 else sent_at - now
         shelves = await self._evidence.of(events, ahead, now)
         said = [
             m.TillEvent(

@@ -163,7 +163,7 @@ def _charged(c: m.PriceCharged) -> Body:
 def _instant(message: m.Message) -> datetime:
     """Return when it was by our clock. A sale stands where its evidence was taken: a wrong clock accuses nobody."""
     shelf = message.shelf if isinstance(message, m.SaleLine) else None
-    return message.at if shelf is None or shelf.basis == "unknown" else shelf.at
+    return message.at if shelf is None else shelf.at
 
 
 def _sold(s: m.SaleLine) -> Body:
