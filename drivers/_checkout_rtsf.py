@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
+from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -115,7 +116,7 @@ def as_event(said: Said, lane: Lane, seq: int, money: Money, now: datetime) -> E
     kind, data = _DATA[said.kind](said, lane, seq, money)
     try:
         event = EventIn(
-            event_id=f"rtsf-{said.digest[:40]}",
+            event_id=f"rtsf-{UUID(said.digest[:32])}",  # in the form that no card number has
             seq=seq,
             type=kind,
             at=instant(said.members.get("event_time"), now),
@@ -216,7 +217,7 @@ def _basket(value: object) -> str | None:
     try:
         return _BASKET.validate_python(str(value))
     except ValidationError:
-        return "rtsf-" + hashlib.sha256(str(value).encode("utf-8", "replace")).hexdigest()[:32]
+        return f"rtsf-{UUID(hashlib.sha256(str(value).encode('utf-8', 'replace')).hexdigest()[:32])}"
 
 
 def _unit(value: object) -> str:

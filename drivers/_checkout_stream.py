@@ -10,6 +10,7 @@ Not here: letting in (`_checkout_web.py`), what frames look like (`_checkout_fra
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
@@ -24,6 +25,7 @@ from drivers._checkout_problem import Problem
 from drivers._checkout_web import Ask, problem_of
 from gateway.driver import Tills
 from gateway.errors import GatewayError
+from gateway.messages import PriceChange
 
 SEND_S = 10.0  # for one frame to be taken
 CLOSE_S = 0.5
@@ -147,9 +149,12 @@ class Stream:
         while True:
             await self._tills.wait_beyond(version)
             changes, version = changes_after(self._tills, version)
-            *most, last = [*pages(changes)] or [()]
-            for page in most:
-                await self._send(frames.prices(page, None))
+            last: Sequence[PriceChange] = ()
+            for page in pages(changes):  # made one by one: all at once would hold others up
+                if last:
+                    await self._send(frames.prices(last, None))
+                    await asyncio.sleep(0)
+                last = page
             await self._send(frames.prices(last, version))
 
     async def _hear(self) -> None:
