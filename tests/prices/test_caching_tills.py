@@ -67,7 +67,7 @@ def play(seeds):
 
 
 def test_no_interleaving_lets_a_cache_charge_more_than_a_label_shows():
-    spread(play, 600)
+    spread(play, 400)
 
 
 @pytest.mark.soak

@@ -83,7 +83,7 @@ def test_a_broken_guard_is_caught(monkeypatch, broken):
     elif broken == "trust_first_ack":
         from gateway.prices.glass import Glass
 
-        def show(self, revision, via, _at):
+        def show(self, revision, via, _at, _image=None):
             self.entries = tuple(e for e in self.entries if e.revision == revision and e.via == via)
             return bool(self.entries)
 

@@ -17,7 +17,7 @@ from tests.prices.test_twin import converged, one_act
 from tests.prices.till_twin import TillTwin
 from tests.prices.twin import GTINS, open_twin
 
-SCENARIOS = 60
+SCENARIOS = 40
 SOAK_SCENARIOS = int(os.environ.get("AISLED_TILL_SCENARIOS", "5000"))
 
 
