@@ -200,9 +200,7 @@ class App:
         """Stop in order: devices, orders, what is in hand, the file."""
         self.notifier.stopping()
         log.info("gateway stops", extra={"reason": reason})
-        await self._end(
-            "devices", "labels", "leases", "ticker", "vitals", "clock", "journal", "health", within_s=DEVICES_STOP_S
-        )
+        await self._end(*BEFORE_THE_CORE, within_s=DEVICES_STOP_S)
         stopped = m.GatewayStopped(at=self.clock.now(), source=m.GATEWAY, reason=reason)
         with contextlib.suppress(TimeoutError, GatewayError):
             async with asyncio.timeout(STOP_STEP_S):
