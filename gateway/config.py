@@ -21,6 +21,7 @@ from gateway.driver import DeviceConfig
 from gateway.driver_index import config_type
 from gateway.errors import ConfigError
 from gateway.prices.face_money import style_for
+from gateway.rules.zones import Zone, Zones
 from gateway.uplink.settings import HqConfig
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024  # 10 000 device tables are below 2 MiB; more than this is not a configuration
@@ -142,6 +143,43 @@ class TillsConfig(Section):
     )
 
 
+class RfidConfig(Section):
+    """How items with RFID tags are followed. Zones are `[[zone]]` tables."""
+
+    absent_after_s: float = Field(
+        default=60,
+        ge=5,
+        le=3600,
+        description="least time without a read after which an item may be called absent; more for tags read seldom",
+        examples=[60],
+    )
+    absent_within_min: float = Field(
+        default=60, ge=1, le=24 * 60, description="most time without a read before that", examples=[60]
+    )
+    exit_grace_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=1.5,
+        description="how long an alarm at an exit waits for a till that is about to tell of the sale",
+        examples=[1.0],
+    )
+    sold_for_min: float = Field(
+        default=240,
+        ge=1,
+        le=24 * 60,
+        description="minutes after a sale in which a piece of the product may leave; what left is forgotten then",
+        examples=[240],
+    )
+    count_limit_min: float = Field(
+        default=120, ge=1, le=24 * 60, description="a count that nobody stops ends after so long", examples=[120]
+    )
+    writers: tuple[str, ...] = Field(
+        default=(),
+        description="issuers of commands that may encode, lock or kill tags, at readers with allow_writes",
+        examples=[["hq/anna"]],
+    )
+
+
 class Config(Section):
     """Everything a gateway knows from its file."""
 
@@ -152,6 +190,8 @@ class Config(Section):
     quota: QuotaConfig = QuotaConfig()
     journal: JournalConfig = JournalConfig()
     tills: TillsConfig = TillsConfig()
+    rfid: RfidConfig = RfidConfig()
+    zones: tuple[Zone, ...] = ()
     codes: tuple[CodeTemplate, ...] = ()
     devices: tuple[SerializeAsAny[DeviceConfig], ...] = ()
 
@@ -172,6 +212,11 @@ class Config(Section):
             raise ValueError(str(error)) from error
         return self
 
+    @model_validator(mode="after")
+    def _zones_do_not_conflict(self) -> Self:
+        Zones(self.zones)
+        return self
+
     def code_table(self) -> CodeTable:
         """Return what reads the codes of this shop."""
         return CodeTable(self.codes, minor_digits=style_for(self.store.currency).minor_digits)
@@ -185,7 +230,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "quota": QuotaConfig,
     "journal": JournalConfig,
     "tills": TillsConfig,
+    "rfid": RfidConfig,
 }
+LISTS: dict[str, type[BaseModel]] = {"zone": Zone, "code": CodeTemplate}  # [[...]] tables without a driver
 REQUIRED = ("store", "gateway")
 
 
@@ -202,7 +249,8 @@ def build(tables: Mapping[str, Any], path: Path) -> Config:
     for name, model in SECTIONS.items():
         if name in tables or name in REQUIRED:
             sections[name] = _section(name, model, tables.get(name, {}), path, mistakes)
-    sections["codes"] = tuple(_codes(tables.get("code", []), mistakes))
+    for name, model in LISTS.items():
+        sections[f"{name}s"] = tuple(_tables(name, model, tables.get(name, []), mistakes))
     sections["devices"] = tuple(_devices(tables.get("device", []), path, mistakes))
     if not mistakes:
         try:
@@ -229,7 +277,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _unknown_tables(tables: Mapping[str, Any]) -> Iterator[str]:
-    known = [*SECTIONS, "code", "device"]
+    known = [*SECTIONS, *LISTS, "device"]
     for name in tables:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -245,16 +293,16 @@ def _section(name: str, model: type[BaseModel], table: Any, path: Path, mistakes
     return _validated(model, find_secrets(name, table, model.model_fields, path.parent), where, mistakes)
 
 
-def _codes(tables: Any, mistakes: list[str]) -> Iterator[BaseModel]:  # noqa: ANN401 - whatever TOML holds
+def _tables(name: str, model: type[BaseModel], tables: Any, mistakes: list[str]) -> Iterator[BaseModel]:  # noqa: ANN401 - whatever TOML holds
     if not isinstance(tables, list):
-        mistakes.append("[code]: layouts of codes are a list; write [[code]] with two brackets")
+        mistakes.append(f"[{name}]: there may be several; write [[{name}]] with two brackets")
         return
     for number, table in enumerate(tables, 1):
-        where = f"[[code]] {number}"
+        where = f"[[{name}]] {number}"
         if not isinstance(table, dict):
             mistakes.append(f"{where}: must be a table, not {table!r}")
-        elif (code := _validated(CodeTemplate, table, where, mistakes)) is not None:
-            yield code
+        elif (one := _validated(model, table, where, mistakes)) is not None:
+            yield one
 
 
 def _devices(tables: Any, path: Path, mistakes: list[str]) -> Iterator[BaseModel]:  # noqa: ANN401 - whatever TOML holds

@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class Rule(Protocol):
-    """A pure rule: no await, no clock, no I/O. `hears` are the message classes it wants."""
+    """A pure rule: no await, no clock, no I/O. `hears` are the message classes it wants.
+
+    A rule may also have `follows`: classes of what rules before it say (a sale, a count) that it wants to hear.
+    """
 
     hears: tuple[type[Message], ...]
 
@@ -73,7 +76,8 @@ class Core:
         self._rules = tuple(rules)
         self._rebuild, self._committed = rebuild, committed
         self._inbox: asyncio.Queue[_Entry] = asyncio.Queue(INBOX_ENTRIES)
-        self._hearers: dict[type[Message], tuple[Rule, ...]] = {}
+        self._hearers: dict[type[Message], tuple[int, ...]] = {}
+        self._followers: dict[type[Message], tuple[int, ...]] = {}
         self.batches = 0  # commits so far: the watchdog looks whether it grows while the inbox is not empty
 
     async def emit(self, *messages: Reading | Fact) -> None:
@@ -158,15 +162,30 @@ class Core:
         for message in messages:
             if not isinstance(message, Reading):
                 kept.append(message)
-            for rule in self._rules_for(type(message)):
-                kept.extend(rule.feed(message))
+            for number in self._hear(type(message)):
+                self._feed(number, message, kept)
         return kept
 
-    def _rules_for(self, kind: type[Message]) -> tuple[Rule, ...]:
+    def _feed(self, number: int, message: Message, kept: list[Message]) -> None:
+        """Let one rule hear a message, and the rules after it what it says: never back, so there is an end."""
+        for said in self._rules[number].feed(message):
+            kept.append(said)
+            for later in self._follow(type(said)):
+                if later > number:
+                    self._feed(later, said, kept)
+
+    def _hear(self, kind: type[Message]) -> tuple[int, ...]:
         found = self._hearers.get(kind)
         if found is None:
-            found = tuple(rule for rule in self._rules if issubclass(kind, rule.hears))
+            found = tuple(n for n, rule in enumerate(self._rules) if issubclass(kind, rule.hears))
             self._hearers[kind] = found
+        return found
+
+    def _follow(self, kind: type[Message]) -> tuple[int, ...]:
+        found = self._followers.get(kind)
+        if found is None:
+            wanted = [getattr(rule, "follows", ()) for rule in self._rules]
+            found = self._followers[kind] = tuple(n for n, kinds in enumerate(wanted) if issubclass(kind, kinds))
         return found
 
 

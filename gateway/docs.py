@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 
 from gateway.cli import parser
 from gateway.codes import CodeTemplate
-from gateway.config import REQUIRED, SECTIONS
+from gateway.config import LISTS, REQUIRED, SECTIONS
 from gateway.config_errors import as_toml
 from gateway.driver_index import config_type, driver_names, load_driver
 from gateway.messages import Fact, GatewayHealth, fact_types
@@ -50,8 +50,9 @@ def example_toml() -> str:
     for name, model in SECTIONS.items():
         required = "" if name in REQUIRED else " This table may be left out."
         parts.append(f"\n# {_first_line(model)}{required}\n[{name}]\n" + "".join(_toml_fields(model, "")))
-    parts.append(f"\n# {_first_line(CodeTemplate)} Any number of tables, or none.\n[[code]]\n")
-    parts += _toml_fields(CodeTemplate, "")
+    for name, model in LISTS.items():
+        parts.append(f"\n# {_first_line(model)} Any number of tables, or none.\n[[{name}]]\n")
+        parts += _toml_fields(model, "")
     parts += [_device_toml(name) for name in driver_names()]
     return "".join(parts)
 
@@ -63,7 +64,8 @@ def reference() -> str:
     parts += ["\n## Configuration\n\n`config/aisled.example.toml` has every field with a value.\n"]
     for name, model in SECTIONS.items():
         parts += [f"\n### [{name}]\n\n{_first_line(model)}\n\n", *_field_table(model, ())]
-    parts += [f"\n### [[code]]\n\n{_first_line(CodeTemplate)}\n\n", *_field_table(CodeTemplate, ())]
+    for name, model in LISTS.items():
+        parts += [f"\n### [[{name}]]\n\n{_first_line(model)}\n\n", *_field_table(model, ())]
     for name in driver_names():
         parts += [f'\n### [[device]] driver = "{name}"\n\n{_first_line(load_driver(name))}\n\n']
         parts += _field_table(config_type(name), IN_EVERY_DRIVER)

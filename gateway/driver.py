@@ -185,6 +185,27 @@ class Labels(Driver, Protocol):
         """Let a person find the label. Raises `Rejected` with the reason when it cannot (an image is on its way)."""
 
 
+@dataclass(frozen=True)
+class TagOrder:
+    """Write to the one tag in front of an antenna. `new_epc` is for `encode` only, upper-case hex of whole words.
+
+    Passwords are the driver's own configuration: no order carries one.
+    """
+
+    action: Literal["encode", "lock", "kill"]
+    epc: str
+    antenna: int
+    new_epc: str | None = None
+
+
+@runtime_checkable
+class TagWriter(Driver, Protocol):
+    """A reader that can change tags. Off unless its configuration says `allow_writes = true`."""
+
+    async def write_tag(self, order: TagOrder) -> None:
+        """Do it and check it. Raises `Rejected`: writing is off, no tag or several in the field, the tag refused."""
+
+
 @runtime_checkable
 class Checkable(Protocol):
     """A driver that `aisled check` can ask to try its connection without touching the device's state."""

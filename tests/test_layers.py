@@ -42,11 +42,24 @@ BELOW = {
         "gateway.messages",
         "gateway.notes",
         "gateway.sale_notes",
+        "gateway.tag_notes",
+        "gateway.count_notes",
+        "gateway.epcis",
         "gateway.prices",
     },
     "gateway.uplink": {"gateway.errors", "gateway.messages", "gateway.driver", "gateway.prices", "drivers._mqtt"},
     "gateway.sale_notes": {"gateway.messages"},
-    "gateway.rules": {"gateway.errors", "gateway.messages", "gateway.sale_notes"},
+    "gateway.tag_notes": {"gateway.messages"},
+    "gateway.count_notes": {"gateway.messages"},
+    "gateway.rules": {
+        "gateway.codes",
+        "gateway.errors",
+        "gateway.messages",
+        "gateway.sale_notes",
+        "gateway.tag_notes",
+        "gateway.count_notes",
+    },
+    "gateway.epcis": {"gateway.codes", "gateway.errors", "gateway.messages"},
     "gateway.codes": {"gateway.errors"},
     "gateway.certificates": {"gateway.errors"},
     "gateway.hq": {"gateway.errors", "gateway.messages", "gateway.prices.face_money", "drivers._mqtt"},
@@ -54,7 +67,16 @@ BELOW = {
     "models": set[str](),
 }
 # Pure: the same input gives the same output, so that a replay needs no clock and a test no patience.
-PURE = ("gateway.rules", "gateway.codes", "gateway.prices", "gateway.messages", "gateway.notes", "gateway.sale_notes")
+PURE = (
+    "gateway.rules",
+    "gateway.codes",
+    "gateway.prices",
+    "gateway.messages",
+    "gateway.notes",
+    "gateway.sale_notes",
+    "gateway.tag_notes",
+    "gateway.count_notes",
+)
 # Where a bug of a part must not end the whole: a driver, a rule.
 SUPERVISORS = {"gateway.supervisor", "gateway.core", "gateway.requests"}
 MAY_ACT = {"gateway.prices.labels", "gateway.prices.studio"}  # files of a pure package that drive the world

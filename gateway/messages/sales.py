@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime
 
 from gateway.messages.kinds import Currency, Fact, Gtin, PriceMinor, Reason, Stream
+from gateway.messages.tags import Epc
 from gateway.messages.tills import AmountMinor, BasketId, ShelfThen, TenderSum, Terminal, Version, WeightMg
 
 
@@ -13,6 +14,7 @@ class SaleLine(Fact):
 
     `at` is when it was scanned. `pending`: the labels did not all show the charged price yet, by the safe switch.
     `origin`: the till's events, or an imported POSLog. A return has a negative amount. One piece is 1 000 thousandths.
+    `epcs`: the tags of the pieces, where the till read them.
     """
 
     type: ClassVar[str] = "sale.line"
@@ -33,6 +35,7 @@ class SaleLine(Fact):
     wave: str | None
     pending: bool
     origin: Literal["events", "poslog", "rtsf"] = "events"
+    epcs: tuple[Epc, ...] = ()
 
 
 class SaleBasket(Fact):

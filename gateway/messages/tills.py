@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gateway.messages.kinds import Command, Currency, Gtin, PriceMinor
+from gateway.messages.tags import Epc
 
 Terminal = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 BasketId = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
@@ -55,6 +56,9 @@ class ItemAdded(Wire):
     currency: Currency
     price_version: Version | None = Field(default=None, description="as the look-up or the feed gave it")
     from_cache: bool = Field(default=False, description="true: the price came from the till's own cache")
+    epcs: tuple[Epc, ...] = Field(
+        default=(), strict=False, max_length=100, description="tags of the pieces, upper-case hex, if read"
+    )
 
 
 class ItemVoided(Wire):

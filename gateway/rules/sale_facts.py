@@ -87,6 +87,7 @@ def _line(place: Where, sold: SoldLine) -> SaleLine:
         shelf=line.shelf,
         wave=_wave(line),
         pending=_pending(line),
+        epcs=item.epcs,
     )
 
 

@@ -148,3 +148,23 @@ async def test_a_stop_finishes_the_batch_in_hand_and_drains_the_rest(rig):
     await rig.core.drain()
     await asyncio.gather(first, second)
     assert [e.body for e in rig.disk.kept if isinstance(e, m.SensorEvent)] == ["1", "2"]
+
+
+class Repeater:
+    """Says once more what a rule before it said, and never hears itself."""
+
+    hears = (m.SensorEvent,)
+    follows = (m.AlarmCleared,)
+
+    def feed(self, message: m.Message) -> Sequence[m.Message]:
+        return [m.AlarmCleared(at=AT, source="r", alarm="heard")] if isinstance(message, m.AlarmCleared) else []
+
+
+async def test_a_rule_hears_what_rules_before_it_say_and_none_after_it() -> None:
+    disk = Disk()
+    core = Core(disk, [Repeater(), Echo(), Repeater()])
+    task = asyncio.create_task(core.run())
+    await core.emit(event("one"))
+    said = [(fact.source, fact.alarm) for fact in disk.kept if isinstance(fact, m.AlarmCleared)]
+    assert said == [("s", "one"), ("r", "heard")]
+    task.cancel()
