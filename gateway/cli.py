@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _add_hq(commands)
     _add_prove(commands)
     _add_terminal(commands)
+    _add_count(commands)
     _add_contract(commands)
     _add_backup(commands)
     _add_restore(commands)
@@ -174,6 +175,19 @@ def _add_terminal(commands: Commands) -> None:
 
 def _terminal(arguments: argparse.Namespace) -> int:
     from gateway.terminal_commands import run  # noqa: PLC0415
+
+    return run(arguments)
+
+
+def _add_count(commands: Commands) -> None:
+    from gateway.count_commands import add_arguments  # noqa: PLC0415
+
+    text = "Show what counts of items with RFID tags found, or print it as CSV."
+    add_arguments(_add(commands, "count", text, "aisled count csv night-2026-11-22", _count), _takes_config)
+
+
+def _count(arguments: argparse.Namespace) -> int:
+    from gateway.count_commands import run  # noqa: PLC0415
 
     return run(arguments)
 
