@@ -20,7 +20,7 @@ from gateway.archivist import Archivist
 from gateway.clock import SystemClock
 from gateway.config import Config
 from gateway.core import Core
-from gateway.driver import Driver, Labels, Services, ShopFacts
+from gateway.driver import Driver, Labels, Services, ShopFacts, TagWriter
 from gateway.driver_index import load_driver
 from gateway.errors import ConfigError, GatewayError
 from gateway.health import HealthBoard
@@ -44,6 +44,7 @@ from gateway.store.journal import Journal
 from gateway.store.quota import MIB, Quota
 from gateway.store.store import Store
 from gateway.supervisor import Supervisor
+from gateway.tag_requests import TagRequests
 from gateway.ticker import Ticker
 from gateway.till_desk import TillDesk
 from gateway.till_evidence import Evidence
@@ -142,7 +143,9 @@ class App:
         self.core = Core(self.store, rules, rebuild=self._rebuild, committed=self._committed)
         self.ticker = Ticker(self.pricing, self.core.submit, self.clock)
         self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
-        requests = Requests(self.core.submit, self.labels, labels, self.supervisor.resume, self.clock.confirm)
+        readers = {device: driver for device, driver in self.drivers.items() if isinstance(driver, TagWriter)}
+        tags = TagRequests(self.core.submit, readers, config.rfid.writers)
+        requests = Requests(self.core.submit, self.labels, labels, self.supervisor.resume, self.clock.confirm, tags)
         self.vitals = Vitals(self.clock, config.gateway.data_dir, self._backlog)
         self.notifier = Notifier.from_environment()
         self.uplink = None

@@ -13,8 +13,12 @@ from gateway import messages as m
 from gateway.driver import Labels
 from gateway.errors import DeviceError, Refused
 from gateway.prices.labels import LabelSync, Submit
+from gateway.tag_requests import ACTIONS as TAG_ACTIONS
+from gateway.tag_requests import DEADLINE_S as TAG_DEADLINE_S
+from gateway.tag_requests import TagRequests
 
-OURS = ("blink", "confirm_time", "resume")
+OURS = ("blink", "confirm_time", "resume", *TAG_ACTIONS)
+AUDITED_ELSEWHERE = ("blink", *TAG_ACTIONS)  # blinking changes nothing; tags are audited before the act
 BLINK_S = 20
 BLINK_MAX_S = 600
 DEADLINE_S = 15.0
@@ -23,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 class Requests:
-    """Carries out blink, confirm_time and resume."""
+    """Carries out blink, confirm_time, resume, and what changes tags."""
 
     def __init__(
         self,
@@ -32,9 +36,10 @@ class Requests:
         drivers: Mapping[str, Labels],
         resume: Callable[[str], bool],
         confirm_time: Callable[[], None],
+        tags: TagRequests,
     ) -> None:
         self._submit, self._sync, self._drivers = submit, sync, drivers
-        self._resume, self._confirm_time = resume, confirm_time
+        self._resume, self._confirm_time, self._tags = resume, confirm_time, tags
 
     async def submit(self, *commands: m.Command | m.Fact) -> list[m.Fact]:
         """Carry out; the answer is on disk when this returns."""
@@ -45,7 +50,7 @@ class Requests:
         """Carry out, and return what to say of it."""
         common: dict[str, Any] = {"at": request.at, "source": request.source, "cause": request.id}
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(DEADLINE_S if request.name not in TAG_ACTIONS else 2 * TAG_DEADLINE_S):
                 result = await self._carry_out(request)
         except TimeoutError:
             reason = f"the device did not answer within {DEADLINE_S:.0f} s"
@@ -57,12 +62,14 @@ class Requests:
             reason = f"internal error, see the gateway's log: {bug!r}"
             return [m.CommandRefused(command=request.id, name=request.name, reason=reason, **common)]
         done = m.CommandDone(command=request.id, name=request.name, result=result, **common)
-        if request.name == "blink":
+        if request.name in AUDITED_ELSEWHERE:
             return [done]
         subject = str(request.args.get("device", "clock"))
         return [m.AuditEntry(actor=request.issuer, action=request.name, subject=subject, **common), done]
 
     async def _carry_out(self, request: m.Request) -> dict[str, Any]:
+        if request.name in TAG_ACTIONS:
+            return await self._tags.carry_out(request)
         match request.name:
             case "blink":
                 return await self._blink(request.args)

@@ -6,6 +6,10 @@ from gateway import messages as m
 
 KNOWN = 10_000  # ids of commands carried out: a repeated one is a no-op
 OF_LABEL = ("sign_off", "refresh")
+OF_TAGS = ("clear_exit", "count_cancel", "count_start", "count_stop")  # other rules carry these out
+KNOWN_NAMES = sorted(
+    {*OF_LABEL, *OF_TAGS, "blink", "confirm_time", "force", "ping", "resume", "tag_encode", "tag_kill", "tag_lock"}
+)
 
 
 class Known:
@@ -35,7 +39,7 @@ def fault(request: m.Request, knows: Callable[[str], bool], priced: Callable[[st
         return None if known else "args.gtin must name a product that has a price"
     if request.name == "ping":
         return None
-    return "unknown command; known: blink, confirm_time, force, ping, refresh, resume, sign_off"
+    return f"unknown command; known: {', '.join(KNOWN_NAMES)}"
 
 
 def done(request: m.Request) -> m.Fact:

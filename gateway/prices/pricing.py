@@ -377,7 +377,7 @@ class Pricing:
     # Persons
 
     def _request(self, request: m.Request) -> list[m.Message]:
-        if not self._requests.is_new(request.id):
+        if request.name in persons.OF_TAGS or not self._requests.is_new(request.id):
             return []
         fault = persons.fault(request, self.shelf.knows, lambda gtin: gtin in self._wanted)
         if fault is not None:

@@ -9,6 +9,7 @@ import pytest
 from gateway import messages as m
 from gateway.errors import Rejected
 from gateway.requests import Requests
+from gateway.tag_requests import TagRequests
 from tests import virtual_time
 
 AT = datetime(2026, 11, 22, tzinfo=UTC)
@@ -23,7 +24,8 @@ class Rig:
         driver = SimpleNamespace(blink=blink or self._blink)
         sync = SimpleNamespace(route=lambda label: SimpleNamespace(via="ap-1") if label == LABEL else None)
         resume = lambda device: device == "ap-1"  # noqa: E731
-        self.requests = Requests(self._submit, sync, {"ap-1": driver}, resume, self._confirm)
+        tags = TagRequests(self._submit, {}, ())
+        self.requests = Requests(self._submit, sync, {"ap-1": driver}, resume, self._confirm, tags)
 
     async def _blink(self, label: str, seconds: int) -> None:
         self.blinked.append((label, seconds))
