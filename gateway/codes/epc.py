@@ -64,13 +64,16 @@ class _Split(NamedTuple):
     letters: int  # of a serial that is text
 
 
+_Serial = tuple[str, str, str]  # as it is, as a URN writes it, as a Digital Link does
+
+
 class _Coding(NamedTuple):
     """One binary coding scheme: its splits by partition, how a serial is read and how the EPC is named."""
 
     bits: int
     splits: tuple[_Split, ...]
-    serial: Callable[[int, _Split], str | None]
-    name: Callable[[str, int, str], EpcIdentity]
+    serial: Callable[[int, _Split], _Serial | None]
+    name: Callable[[str, int, _Serial], EpcIdentity]
 
 
 def decode(epc_hex: str) -> EpcIdentity | None:
@@ -136,15 +139,16 @@ def _read(coding: _Coding, split: _Split, value: int) -> EpcIdentity | None:
     return coding.name(split.form % (company * split.reference_limit + reference), split.digits, serial)
 
 
-def _integer(value: int, _split: _Split) -> str:
-    return str(value)
+def _integer(value: int, _split: _Split) -> _Serial:
+    text = str(value)
+    return text, text, text
 
 
-def _zeros(value: int, _split: _Split) -> str | None:
-    return None if value else ""
+def _zeros(value: int, _split: _Split) -> _Serial | None:
+    return None if value else ("", "", "")
 
 
-def _text(value: int, split: _Split) -> str | None:
+def _text(value: int, split: _Split) -> _Serial | None:
     """Read characters of 7 bits; zeros fill the field up (TDS 14.4.2, 14.4.5)."""
     left, letters = split.serial_bits, bytearray()
     while left >= 7 and value:
@@ -152,42 +156,42 @@ def _text(value: int, split: _Split) -> str | None:
         letters.append(value >> left)
         value &= (1 << left) - 1
     text = letters.decode("ascii")
-    return text if not value and 0 < len(text) <= split.letters and CHARACTERS.issuperset(text) else None
+    if value or not 0 < len(text) <= split.letters or not CHARACTERS.issuperset(text):
+        return None
+    return text, text.translate(_IN_URN), text.translate(_IN_LINK)
 
 
-def _sgtin(digits: str, prefix: int, serial: str) -> EpcIdentity:
+def _sgtin(digits: str, prefix: int, serial: _Serial) -> EpcIdentity:
     gtin = _with_first(digits, prefix)
-    uri = f"urn:epc:id:sgtin:{digits[:prefix]}.{digits[prefix:]}.{serial.translate(_IN_URN)}"
-    return EpcIdentity("sgtin", gtin, serial, uri, gtin, f"{RESOLVER}/01/{gtin}/21/{serial.translate(_IN_LINK)}")
+    uri = f"urn:epc:id:sgtin:{digits[:prefix]}.{digits[prefix:]}.{serial[1]}"
+    return EpcIdentity("sgtin", gtin, serial[0], uri, gtin, f"{RESOLVER}/01/{gtin}/21/{serial[2]}")
 
 
-def _sscc(digits: str, prefix: int, _serial: str) -> EpcIdentity:
+def _sscc(digits: str, prefix: int, _serial: _Serial) -> EpcIdentity:
     key, uri = _with_first(digits, prefix), f"urn:epc:id:sscc:{digits[:prefix]}.{digits[prefix:]}"
     return EpcIdentity("sscc", None, None, uri, key, f"{RESOLVER}/00/{key}")
 
 
-def _grai(digits: str, prefix: int, serial: str) -> EpcIdentity:
-    uri = f"urn:epc:id:grai:{digits[:prefix]}.{digits[prefix:]}.{serial.translate(_IN_URN)}"
+def _grai(digits: str, prefix: int, serial: _Serial) -> EpcIdentity:
+    uri = f"urn:epc:id:grai:{digits[:prefix]}.{digits[prefix:]}.{serial[1]}"
     asset = f"{digits}{check_digit(digits)}"
-    link = f"{RESOLVER}/8003/0{asset}{serial.translate(_IN_LINK)}"
-    return EpcIdentity("grai", None, serial, uri, asset + serial, link)
+    link = f"{RESOLVER}/8003/0{asset}{serial[2]}"
+    return EpcIdentity("grai", None, serial[0], uri, asset + serial[0], link)
 
 
-def _giai(digits: str, _prefix: int, serial: str) -> EpcIdentity:
-    uri = f"urn:epc:id:giai:{digits}.{serial.translate(_IN_URN)}"
-    return EpcIdentity(
-        "giai", None, serial, uri, digits + serial, f"{RESOLVER}/8004/{digits}{serial.translate(_IN_LINK)}"
-    )
+def _giai(digits: str, _prefix: int, serial: _Serial) -> EpcIdentity:
+    uri, link = f"urn:epc:id:giai:{digits}.{serial[1]}", f"{RESOLVER}/8004/{digits}{serial[2]}"
+    return EpcIdentity("giai", None, serial[0], uri, digits + serial[0], link)
 
 
-def _sgln(digits: str, prefix: int, extension: str) -> EpcIdentity:
+def _sgln(digits: str, prefix: int, extension: _Serial) -> EpcIdentity:
     """Name a place. The extension "0" stands for none (TDS 6.3.3)."""
-    uri = f"urn:epc:id:sgln:{digits[:prefix]}.{digits[prefix:]}.{extension.translate(_IN_URN)}"
+    uri = f"urn:epc:id:sgln:{digits[:prefix]}.{digits[prefix:]}.{extension[1]}"
     gln = f"{digits}{check_digit(digits)}"
     link = f"{RESOLVER}/414/{gln}"
-    if extension == "0":
+    if extension[0] == "0":
         return EpcIdentity("sgln", None, None, uri, gln, link)
-    return EpcIdentity("sgln", None, extension, uri, gln, f"{link}/254/{extension.translate(_IN_LINK)}")
+    return EpcIdentity("sgln", None, extension[0], uri, gln, f"{link}/254/{extension[2]}")
 
 
 def _with_first(digits: str, prefix: int) -> str:
