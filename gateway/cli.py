@@ -235,14 +235,14 @@ def _restore(arguments: argparse.Namespace) -> int:
 def _add_simulate(commands: Commands) -> None:
     text = "Play a device that speaks its real protocol, for trying things out."
     command = _add(commands, "simulate", text, "aisled simulate access-point --port 8080 --tags 20", _simulate)
-    command.add_argument("device", choices=["access-point", "till"], help="what to play")
+    command.add_argument("device", choices=["access-point", "reader", "till"], help="what to play")
     command.add_argument("options", nargs=argparse.REMAINDER, help="its options: aisled simulate till --help")
 
 
 def _simulate(arguments: argparse.Namespace) -> int:
-    from drivers.simulators import access_point, till  # noqa: PLC0415
+    from drivers.simulators import access_point, reader, till  # noqa: PLC0415
 
-    device = {"access-point": access_point, "till": till}[arguments.device]
+    device = {"access-point": access_point, "reader": reader, "till": till}[arguments.device]
     options = argparse.ArgumentParser(prog=f"aisled simulate {arguments.device}")
     device.add_arguments(options)
     code: int = device.main(options.parse_args(arguments.options))
