@@ -44,6 +44,10 @@ class _Entry(NamedTuple):
     messages: Sequence[Message]
     done: asyncio.Future[list[Message]]
 
+    @property
+    def weight(self) -> int:
+        return sum([message.weight for message in self.messages])
+
 
 class _Answer(NamedTuple):
     done: asyncio.Future[list[Message]]
@@ -114,11 +118,11 @@ class Core:
             await self._commit(self._gather(self._inbox.get_nowait()))
 
     def _gather(self, first: _Entry) -> list[_Entry]:
-        entries, count = [first], len(first.messages)
+        entries, count = [first], first.weight
         while count < BATCH_MESSAGES and not self._inbox.empty():
             entry = self._inbox.get_nowait()
             entries.append(entry)
-            count += len(entry.messages)
+            count += entry.weight
         return entries
 
     async def _commit(self, entries: list[_Entry]) -> None:

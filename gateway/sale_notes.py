@@ -11,44 +11,55 @@ from datetime import date, datetime
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
+from pydantic import SkipValidation
+
 from gateway.messages import BasketId, Command, Gtin, Outcome, PosTransaction, Terminal, TillEvent
 
 Gap = tuple[int, int]  # first and last number, both included
 Unit = Literal["piece", "mg"]
 
 
-class TillOutcome(Command):
-    """What became of one event of a terminal: its answer, once this is committed.
+class TillOutcomes(Command):
+    """What became of a terminal's events, in the order sent: the answer, once this is committed.
 
     Of an imported transaction too; then `event_id` is its natural key.
     """
 
     terminal: Terminal
-    outcome: Outcome
+    outcomes: tuple[Outcome, ...]
 
 
-class TillEventKept(Command):
+class EventKept(NamedTuple):
     """An accepted event. `turn` counts what was applied at its terminal, in that order; null = it waits for others.
 
-    `basket` is the one that it was applied to. `late`: its number had been given up. `ack`: up to this number every
-    event of the terminal has come, or was given up.
+    `basket` is the one that it was applied to. `late`: its number had been given up.
     """
 
     event: TillEvent
     turn: int | None
-    basket: BasketId | None
-    ack: int
+    basket: str | None
     late: bool = False
 
 
-class TillEventApplied(Command):
-    """An event that had waited was applied. `ack` as above."""
+class EventApplied(NamedTuple):
+    """An event that had waited was applied."""
 
-    terminal: Terminal
     seq: int
     turn: int
-    basket: BasketId | None
+    basket: str | None
+
+
+class TillLogKept(Command):
+    """What a terminal's log got at once: new events, and those that had waited and were applied.
+
+    `ack`: up to this number every event of the terminal has come, or was given up. `turn`: the last one given.
+    """
+
+    terminal: Terminal
     ack: int
+    turn: int
+    kept: SkipValidation[tuple[EventKept, ...]] = ()
+    applied: SkipValidation[tuple[EventApplied, ...]] = ()
 
 
 class TillGapsKept(Command):

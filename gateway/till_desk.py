@@ -16,7 +16,7 @@ from pydantic_core import to_json
 from gateway import messages as m
 from gateway.driver import Clock
 from gateway.prices.answers import PriceAnswers
-from gateway.sale_notes import TillEventApplied, TillEventKept, TillGapsKept, TillOutcome
+from gateway.sale_notes import TillGapsKept, TillLogKept, TillOutcomes
 from gateway.till_evidence import Evidence
 from gateway.till_leases import TillLeases
 
@@ -54,9 +54,7 @@ class TillDesk:
     def committed(self, messages: Sequence[m.Message]) -> None:
         """Follow one commit: what is acknowledged is on disk. At this moment the rule knows no more than the disk."""
         for message in messages:
-            if isinstance(message, TillEventKept):
-                self._acks[message.event.terminal] = self._sales.ack_seq(message.event.terminal)
-            elif isinstance(message, TillEventApplied | TillGapsKept):
+            if isinstance(message, TillLogKept | TillGapsKept):
                 self._acks[message.terminal] = self._sales.ack_seq(message.terminal)
         if self._beyond is not None and any(isinstance(message, m.PriceCharged) for message in messages):
             self._beyond.set_result(self.version)
@@ -94,27 +92,27 @@ class TillDesk:
         now = self._clock.now()
         ahead = timedelta() if sent_at is None or abs(sent_at.year - now.year) > 1 else sent_at - now
         shelves = await self._evidence.of(events, ahead, now)
-        said = [
+        said = tuple(
             m.TillEvent(
-                at=event.at,
-                source=source,
-                terminal=terminal,
-                seq=event.seq,
-                event_id=event.event_id,
-                kind=event.type,
-                basket=event.basket_id,
-                data=event.data,
-                digest=hashlib.sha256(to_json(event)).hexdigest(),
-                received_at=now,
-                shelf=shelf,
+                event.at,
+                source,
+                terminal,
+                event.seq,
+                event.event_id,
+                event.type,
+                event.basket_id,
+                event.data,
+                hashlib.sha256(to_json(event)).hexdigest(),
+                now,
+                shelf,
             )
             for event, shelf in zip(events, shelves, strict=True)
-        ]
-        return [note.outcome for note in await self._ask(*said) if isinstance(note, TillOutcome)]
+        )
+        return _outcomes(await self._ask(m.TillEvents(at=now, source=source, terminal=terminal, events=said)))
 
     async def import_sales(self, sales: Sequence[m.PosTransaction]) -> list[m.Outcome]:
         """Keep transactions of a sales document."""
-        return [note.outcome for note in await self._ask(*sales) if isinstance(note, TillOutcome)]
+        return _outcomes(await self._ask(*sales))
 
     def ack_seq(self, terminal: str) -> int:
         """Return the highest number up to which every event is on disk."""
@@ -123,3 +121,7 @@ class TillDesk:
     def verify(self, terminal: str, basket: str) -> m.BaggingVerdict:
         """Compare an open basket with the bagging area."""
         return self._sales.verify(terminal, basket)
+
+
+def _outcomes(kept: Sequence[m.Message]) -> list[m.Outcome]:
+    return [outcome for note in kept if isinstance(note, TillOutcomes) for outcome in note.outcomes]

@@ -25,6 +25,11 @@ class Message(BaseModel):
     at: AwareDatetime
     source: str
 
+    @property
+    def weight(self) -> int:
+        """Return how many messages this counts for where a batch is bounded."""
+        return 1
+
 
 class Reading(Message):
     """A sample: used once, never stored."""

@@ -5,9 +5,9 @@ about sales are in `sales.py`. No member of any of them can carry a card number 
 """
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SkipValidation
 
 from gateway.messages.kinds import Command, Currency, Gtin, PriceMinor
 from gateway.messages.tags import Epc
@@ -284,18 +284,35 @@ class ShelfThen(Wire):
     basis: Literal["memory", "journal", "unknown"]
 
 
-class TillEvent(Command):
-    """One event of a terminal, read. `at` is the terminal's time; `digest` names its body; `shelf` is our evidence."""
+class TillEvent(NamedTuple):
+    """One event of a terminal, read. `at` is the terminal's time; `digest` names its body; `shelf` is our evidence.
 
-    terminal: Terminal
+    Made of an `EventIn`, so it is valid already: no model, which would look at it all again.
+    """
+
+    at: datetime
+    source: str
+    terminal: str
     seq: int
-    event_id: EventId
+    event_id: str
     kind: str
-    basket: BasketId | None
+    basket: str | None
     data: dict[str, Any]
     digest: str
     received_at: datetime
     shelf: ShelfThen | None = None
+
+
+class TillEvents(Command):
+    """Events that a terminal sent together, in the order sent. They are answered together, once all are on disk."""
+
+    terminal: Terminal
+    events: SkipValidation[tuple[TillEvent, ...]]
+
+    @property
+    def weight(self) -> int:
+        """Return how many messages this counts for."""
+        return len(self.events)
 
 
 class TillLeased(Command):

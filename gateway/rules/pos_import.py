@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from gateway.messages import Message, Outcome, PosLine, PosTransaction, SaleBasket, SaleLine
-from gateway.sale_notes import KeptSales, PosKept, SeenDay, TillOutcome, number_of
+from gateway.sale_notes import KeptSales, PosKept, SeenDay, TillOutcomes, number_of
 
 BODIES = 2_000
 KEEP_DAYS = 400
@@ -142,8 +142,9 @@ def _digest(transaction: PosTransaction) -> str:
     return blake2b(said.encode(), digest_size=16).hexdigest()
 
 
-def _answer(transaction: PosTransaction, outcome: Outcome) -> TillOutcome:
-    return TillOutcome(at=transaction.at, source=transaction.source, terminal=_terminal(transaction), outcome=outcome)
+def _answer(transaction: PosTransaction, outcome: Outcome) -> TillOutcomes:
+    at, source = transaction.at, transaction.source
+    return TillOutcomes(at=at, source=source, terminal=_terminal(transaction), outcomes=(outcome,))
 
 
 def _refused(transaction: PosTransaction, result: Refusal, reason: str | None) -> Imported:

@@ -1,54 +1,56 @@
 """The rule of sales: till events and imported transactions in; what was sold, odd, out of stock, and busy out.
 
 It joins the parts and decides nothing itself: order and repeats `till_log.py`, baskets `open_baskets.py` and
-`basket.py`, facts `sale_facts.py`, imports `pos_import.py`, what looks odd `loss.py`, minutes `terminals.py`, and
-`stock.py`. The answer to each event comes back among what follows from it, as a note (`TillOutcome`), so that a till
-hears it after the commit and never before. `store/apply_sales.py` keeps the notes and gives `KeptSales` back at start.
+`basket.py`, what follows when one ends `settling.py`, imports `pos_import.py`, minutes `terminals.py`, and `stock.py`.
+The answers come back among what follows, as a note (`TillOutcomes`), so that a till hears them after the commit and
+never before. `store/apply_sales.py` keeps the notes and gives `KeptSales` back at start.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from pydantic import ValidationError
 
 from gateway.messages import (
-    EVENT_DATA,
     GATEWAY,
     BaggingVerdict,
     ExpectedWeight,
     ItemAdded,
     ItemRepriced,
     Message,
-    Nothing,
     Outcome,
     PosTransaction,
     ProductsUpdate,
     Tick,
     TillEvent,
+    TillEvents,
     Wire,
 )
-from gateway.rules import loss
 from gateway.rules.bag_check import BagCheck, unknown
 from gateway.rules.bagging_choices import Scale
 from gateway.rules.basket import Settled, Stage
+from gateway.rules.event_bodies import read, read_kept, why_refused
 from gateway.rules.loss import LossPolicy
 from gateway.rules.open_baskets import Living, OpenBaskets, begins
 from gateway.rules.pos_import import KEEP_DAYS, PosImport
-from gateway.rules.sale_facts import mismatch, review, sale
+from gateway.rules.sale_facts import mismatch
+from gateway.rules.settling import Settling
 from gateway.rules.stock import Stock
 from gateway.rules.terminals import Terminals
 from gateway.rules.till_log import Ready, TillLog
 from gateway.sale_notes import (
     BasketBegun,
     BasketOver,
+    EventApplied,
+    EventKept,
     KeptSales,
     Replayed,
     SalesPruned,
     StockCounted,
-    TillEventApplied,
-    TillEventKept,
-    TillOutcome,
+    TillLogKept,
+    TillOutcomes,
 )
 
 KEEP_EVENTS = timedelta(days=14)
@@ -67,7 +69,7 @@ class Policy:
 class Sales:
     """The rule. Pure: time comes with the messages."""
 
-    hears: tuple[type[Message], ...] = (TillEvent, PosTransaction, StockCounted, ProductsUpdate, Tick)
+    hears: tuple[type[Message], ...] = (TillEvents, PosTransaction, StockCounted, ProductsUpdate, Tick)
 
     def __init__(self, policy: Policy, kept: KeptSales) -> None:
         self._policy, self._noise_mg = policy, policy.scale.noise_mg
@@ -80,6 +82,7 @@ class Sales:
         self._stock = Stock(kept.stock)
         self._imports = PosImport(kept)
         self._bag = BagCheck(self._policy.scale, kept.weights, kept.catalogue)
+        self._settling = Settling(self._policy.loss, self._bag, self._stock)
         self._baskets = OpenBaskets()
         self._pruned: datetime | None = None
         begun = {(one.terminal, one.basket): one for one in kept.baskets}
@@ -89,7 +92,7 @@ class Sales:
 
     def feed(self, message: Message) -> Sequence[Message]:
         """Return the facts and notes that follow."""
-        if isinstance(message, TillEvent):
+        if isinstance(message, TillEvents):
             return self._take(message)
         if isinstance(message, Tick):
             return self._tick(message.at)
@@ -120,36 +123,63 @@ class Sales:
             return unknown("this basket is not known")
         return self._bag.answer(one.basket, one.watch.deltas)
 
-    def _take(self, event: TillEvent) -> list[Message]:
-        event, body, refusal = _judge(event)
-        outcome, ready, notes, ack = self._log.take(event)
-        out, waits = list(notes), outcome.result == "accepted"
+    def _take(self, batch: TillEvents) -> list[Message]:
+        kept, out = _Kept(), list[Message]()
+        outcomes = tuple([self._judge(event, kept, out) for event in batch.events])
+        at, source, terminal = batch.at, batch.source, batch.terminal
+        return [
+            *out,
+            *kept.notes(at, source, terminal, self._log),
+            TillOutcomes(at=at, source=source, terminal=terminal, outcomes=outcomes),
+        ]
+
+    def _judge(self, event: TillEvent, kept: "_Kept", out: list[Message]) -> Outcome:
+        """Take one event, and apply all whose turn has come by it."""
+        body, refusal = None, None
+        try:
+            body = read(event)
+        except ValidationError as error:
+            refusal = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=why_refused(error))
+            event = event._replace(data={})
+        outcome, ready, notes = self._log.take(event)
+        out += notes
+        waits = outcome.result == "accepted"
         for one in ready:
             if one.event is event:
-                self._apply(one, body, ack, out)
+                self._apply(one, body, kept, out)
                 waits = False
             else:
-                self._apply(one, _read_kept(one.event), ack, out)
+                self._apply(one, read_kept(one.event), kept, out)
         if waits:
-            out.append(TillEventKept(at=event.at, source=event.source, event=event, turn=None, basket=None, ack=ack))
-        if refusal is not None and outcome.result == "accepted":
-            outcome = refusal  # its number is used up, so that those after it need not wait
-        out.append(_answer(event, outcome))
-        return out
+            kept.new.append(EventKept(event, None, None))
+        # The number of a refused event is used up, so that those after it need not wait.
+        return outcome if refusal is None or outcome.result != "accepted" else refusal
 
-    def _apply(self, ready: Ready, body: Wire | None, ack: int, out: list[Message]) -> None:
-        event = ready.event
-        name, one = self._baskets.find(event, late=ready.late)
+    def _apply(self, ready: Ready, body: Wire | None, kept: "_Kept", out: list[Message]) -> None:
+        turn, event, late, waited = ready
+        name, one = self._baskets.find(event, late=late)
         if one is None and name is not None and begins(event):
-            one = self._baskets.begin(event, _begun(event, name, ready.turn, self._terminals.bag_mg(event.terminal)))
-            out.append(one.begun)
-            if (crowded := self._baskets.crowded(event.terminal)) is not None:
-                out += self._end(crowded, event.received_at)
+            one = self._begin(event, name, turn, out)
         self._baskets.hear(event)
-        out.append(_kept(ready, None if one is None else name, ack))
-        self._terminals.hear(event, body, ready.turn, late=ready.late)
+        basket = None if one is None else name
+        if waited:
+            kept.applied.append(EventApplied(event.seq, turn, basket))
+        else:
+            kept.new.append(EventKept(event, turn, basket, late))
+        self._terminals.hear(event, body, turn, late=late)
         if one is not None:
             self._within(one, ready, body, out)
+
+    def _begin(self, event: TillEvent, name: str, turn: int, out: list[Message]) -> Living:
+        bag_mg = self._terminals.bag_mg(event.terminal)
+        begun = BasketBegun(
+            at=event.at, source=event.source, terminal=event.terminal, basket=name, turn=turn, bag_mg=bag_mg
+        )
+        out.append(begun)
+        one = self._baskets.begin(event, begun)
+        if (crowded := self._baskets.crowded(event.terminal)) is not None:
+            out += self._end(crowded, event.received_at)
+        return one
 
     def _within(self, one: Living, ready: Ready, body: Wire | None, out: list[Message]) -> None:
         event = ready.event
@@ -160,9 +190,9 @@ class Sales:
             if wrong is not None:
                 out.append(wrong)
         if settled is not None:
-            out += self._settled(one, settled)
+            out += self._settling.settled(one, settled)
         if one.basket.stage is Stage.CLOSED:
-            out += self._after_payment(one)
+            out += self._settling.after_payment(one)
 
     def _hear(self, one: Living, event: TillEvent, body: Wire | None, turn: int, *, late: bool) -> Settled | None:
         if not late:
@@ -172,55 +202,26 @@ class Sales:
         self._baskets.touch(one, event, turn)
         return settled
 
-    def _settled(self, one: Living, settled: Settled) -> list[Message]:
-        place = one.place
-        lines, basket = sale(place, one.basket, settled)
-        stock = self._stock.sold(lines, place.at, place.id("stock"))
-        return [*lines, basket, *stock, *self._judged(one, settled)]
-
-    def _judged(self, one: Living, settled: Settled) -> list[Message]:
-        """Look at a basket that was settled; of one that is right, learn what its items weigh."""
-        signs = [] if settled.problem is None else [loss.sums_differ(settled.problem, self._policy.loss)]
-        learnt: list[Message] = []
-        if settled.outcome == "paid" and not one.judged:
-            one.judged, at, deltas = True, one.last.at, one.watch.deltas
-            weighed = self._bag.weigh(one.basket, deltas, closing=True)
-            signs += loss.judge(one.basket, one.watch, weighed, self._policy.loss)
-            if weighed is not None:
-                learnt += self._bag.learn(one.basket, weighed, deltas, at)
-                learnt += self._bag.watch_scale(one.last.terminal, one.basket, weighed, at)
-        return [*self._review(one, signs), *learnt]
-
-    def _after_payment(self, one: Living) -> list[Message]:
-        """Look once at what came after the payment of a basket that has ended."""
-        if one.judged_after or one.basket.settled_seq is None:
-            return []
-        one.judged_after = True
-        return self._review(one, loss.after_payment(one.basket, one.watch, self._policy.loss), "after")
-
-    def _review(self, one: Living, signs: list[loss.Sign], what: str = "review") -> list[Message]:
-        suggestion = loss.suggest(signs, self._policy.loss)
-        return [] if suggestion is None else [review(one.place, suggestion, what)]
-
     def _leave(self, one: Living, at: datetime) -> list[Message]:
         """Take a basket for abandoned, once, and keep its lines: they are sold if it is paid later."""
-        settled = one.basket.leave()
-        out = self._after_payment(one) if settled is None else self._settled(one, settled)
+        out = self._settling.ended(one, one.basket.leave())
         self._baskets.leave(one)
         one.begun = one.begun.model_copy(update={"at": at, "left": (*one.begun.left, one.turn)})
         return [*out, one.begun]
 
     def _end(self, one: Living, at: datetime) -> list[Message]:
         """Let go of a basket: abandoned, if nobody said how it ended."""
-        settled = one.basket.abandon()
-        out = self._after_payment(one) if settled is None else self._settled(one, settled)
+        out = self._settling.ended(one, one.basket.abandon())
         self._baskets.forget(one)
         return [*out, BasketOver(at=at, source=GATEWAY, terminal=one.last.terminal, basket=one.name)]
 
     def _tick(self, at: datetime) -> list[Message]:
         ready, out = self._log.tick(at)
-        for one in ready:
-            self._apply(one, _read_kept(one.event), self._log.applied(one.event.terminal), out)
+        for terminal, of_terminal in groupby(ready, lambda one: one.event.terminal):
+            kept = _Kept()
+            for one in of_terminal:
+                self._apply(one, read_kept(one.event), kept, out)
+            out += kept.notes(at, GATEWAY, terminal, self._log)
         for basket in self._baskets.left(at):
             out += self._leave(basket, at)
         for basket in self._baskets.over(at):
@@ -243,7 +244,7 @@ class Sales:
     def _replay(self, replayed: Replayed, begun: BasketBegun | None) -> None:
         """Apply an event again, as it was applied. What follows from it is kept already."""
         turn, name, event, late = replayed
-        body = _read_kept(event)
+        body = read_kept(event)
         if begun is not None and name is not None and turn >= begun.turn:
             one = self._baskets.living(event.terminal, name) or self._baskets.begin(event, begun)
             settled = self._hear(one, event, body, turn, late=late)
@@ -258,51 +259,15 @@ class Sales:
             self._terminals.hear(event, body, turn, late=late)
 
 
-def _judge(event: TillEvent) -> tuple[TillEvent, Wire | None, Outcome | None]:
-    """Return the event with what it says more, or, without that, why it cannot be taken."""
-    try:
-        return event, _read(event), None
-    except ValidationError as error:
-        refusal = Outcome(event_id=event.event_id, seq=event.seq, result="rejected", reason=_first(error))
-        return event.model_copy(update={"data": {}}), None, refusal
+class _Kept:
+    """What the log of one terminal gets from one message."""
 
+    def __init__(self) -> None:
+        self.new: list[EventKept] = []
+        self.applied: list[EventApplied] = []
 
-def _read(event: TillEvent) -> Wire | None:
-    """Return what an event says more; None when that is nothing, or its kind is not known. Raises ValidationError."""
-    kind = EVENT_DATA.get(event.kind)
-    if kind is None or (kind is Nothing and not event.data):
-        return None
-    return kind.model_validate(event.data)
-
-
-def _read_kept(event: TillEvent) -> Wire | None:
-    """Return what a kept event says; one that a newer version would refuse says nothing any more."""
-    try:
-        return _read(event)
-    except ValidationError:
-        return None
-
-
-def _first(error: ValidationError) -> str:
-    what = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"data.{'.'.join(map(str, what['loc']))}: {what['msg']}"
-
-
-def _answer(event: TillEvent, outcome: Outcome) -> TillOutcome:
-    return TillOutcome(at=event.at, source=event.source, terminal=event.terminal, outcome=outcome)
-
-
-def _begun(event: TillEvent, basket: str, turn: int, bag_mg: int) -> BasketBegun:
-    return BasketBegun(
-        at=event.at, source=event.source, terminal=event.terminal, basket=basket, turn=turn, bag_mg=bag_mg
-    )
-
-
-def _kept(ready: Ready, basket: str | None, ack: int) -> TillEventKept | TillEventApplied:
-    turn, event, late, waited = ready
-    at, source = event.at, event.source
-    if not waited:
-        return TillEventKept(at=at, source=source, event=event, turn=turn, basket=basket, ack=ack, late=late)
-    return TillEventApplied(
-        at=at, source=source, terminal=event.terminal, seq=event.seq, turn=turn, basket=basket, ack=ack
-    )
+    def notes(self, at: datetime, source: str, terminal: str, log: TillLog) -> Iterable[Message]:
+        """Return the note, if there is anything to keep."""
+        if self.new or self.applied:
+            (ack, turn), new, applied = log.applied(terminal), tuple(self.new), tuple(self.applied)
+            yield TillLogKept(at=at, source=source, terminal=terminal, ack=ack, turn=turn, kept=new, applied=applied)

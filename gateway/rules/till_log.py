@@ -38,16 +38,16 @@ class TillLog:
     def __init__(self, kept: Mapping[str, KeptLog]) -> None:
         self._logs = {terminal: _Log(terminal, one) for terminal, one in kept.items()}
 
-    def take(self, event: TillEvent) -> tuple[Outcome, Sequence[Ready], Sequence[Message], int]:
-        """Judge an event; return that, what can be applied, what is to be said of gaps, and how far all was applied."""
+    def take(self, event: TillEvent) -> tuple[Outcome, Sequence[Ready], Sequence[Message]]:
+        """Judge an event; return that, what can be applied, and what is to be said of gaps."""
         log = self._logs.get(event.terminal)
         if log is None:
             log = self._logs[event.terminal] = _Log(event.terminal, KeptLog())
         refusal = log.refuse(event)
         if refusal is not None:
-            return refusal, (), (), log.ack
+            return refusal, (), ()
         ready, notes = log.accept(event)
-        return Outcome(event_id=event.event_id, seq=event.seq, result="accepted"), ready, notes, log.ack
+        return Outcome(event_id=event.event_id, seq=event.seq, result="accepted"), ready, notes
 
     def tick(self, at: datetime) -> tuple[list[Ready], list[Message]]:
         """Give up gaps that others have waited for too long."""
@@ -58,9 +58,10 @@ class TillLog:
             notes += gaps
         return ready, notes
 
-    def applied(self, terminal: str) -> int:
-        """Return the number up to which every event of the terminal was applied, or was given up."""
-        return self._logs[terminal].ack
+    def applied(self, terminal: str) -> tuple[int, int]:
+        """Return the number up to which every event of the terminal was applied or given up, and the last turn."""
+        log = self._logs[terminal]
+        return log.ack, log.turn
 
     def ack_seq(self, terminal: str) -> int:
         """Return the number up to which every event of the terminal has come; 0 = none. What it may forget.
@@ -76,7 +77,7 @@ class _Log:
 
     def __init__(self, terminal: str, kept: KeptLog) -> None:
         self._terminal = terminal
-        self.ack, self._turn = kept.ack, kept.turn
+        self.ack, self.turn = kept.ack, kept.turn
         self._gaps: list[Gap] = list(kept.gaps)
         self._waiting = {event.seq: event for event in kept.waiting}
         self._highest = max([kept.ack, *self._waiting, *(one.seq for one in kept.seen)])
@@ -148,8 +149,8 @@ class _Log:
         return ready
 
     def _next(self, event: TillEvent, *, late: bool = False, waited: bool = False) -> Ready:
-        self._turn += 1
-        return Ready(self._turn, event, late, waited)
+        self.turn += 1
+        return Ready(self.turn, event, late, waited)
 
     def _remember(self, seq: int, event_id: str, digest: str) -> None:
         if seq <= self._highest - REMEMBERED:

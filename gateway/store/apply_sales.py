@@ -10,11 +10,13 @@ import sqlite3
 from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
-from itertools import groupby
-from operator import itemgetter
+from datetime import date, datetime
+from itertools import groupby, starmap
+from operator import attrgetter, itemgetter
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic_core import to_json
 from sqlite_utils import Database, Migrations
 
 from gateway import messages as m
@@ -58,6 +60,23 @@ def turns_of_a_basket(db: Database) -> None:
     db.execute("CREATE INDEX till_event_basket ON till_event (terminal, basket, turn)")
 
 
+@migrations()
+def events_as_they_come(db: Database) -> None:
+    """Lay events down one after the other: a row for each till in a tree of its own made each small commit dear.
+
+    `body` is what the other columns do not say; older rows say more. Nothing looks for an event by its id.
+    """
+    db.execute("ALTER TABLE till_event RENAME TO till_event_before")
+    db.execute(
+        "CREATE TABLE till_event (terminal TEXT, seq INTEGER, event_id TEXT, digest TEXT, at TEXT, received_at TEXT, "
+        "kind TEXT, basket TEXT, turn INTEGER, late INTEGER, body TEXT) STRICT"
+    )
+    db.execute("INSERT INTO till_event SELECT * FROM till_event_before")
+    db.execute("DROP TABLE till_event_before")  # with its indexes
+    db.execute("CREATE UNIQUE INDEX till_event_seq ON till_event (terminal, seq)")
+    db.execute("CREATE INDEX till_event_turn ON till_event (terminal, turn, basket)")
+
+
 class SaleTables:
     """The projection."""
 
@@ -75,50 +94,28 @@ class SaleTables:
                 keeper(connection, by_keeper[keeper])
 
 
-def _keep_events(db: sqlite3.Connection, kept: list[notes.TillEventKept]) -> None:
-    # REPLACE: an id that comes again is compared by the rule; one older than its memory must not stop the shop.
+def _keep_logs(db: sqlite3.Connection, logs: list[notes.TillLogKept]) -> None:
+    # REPLACE: a number that comes again is compared by the rule; one older than its memory must not stop the shop.
     db.executemany(
         "INSERT OR REPLACE INTO till_event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_event_row(note) for note in kept],
+        [_event_row(*kept) for note in logs for kept in note.kept],
     )
-    _raise_turns(db, [(note.event.terminal, note.ack, note.turn or 0) for note in kept])
-
-
-def _event_row(note: notes.TillEventKept) -> tuple[object, ...]:
-    event = note.event
-    return (
-        event.terminal,
-        event.seq,
-        event.event_id,
-        event.digest,
-        event.at.isoformat(),
-        event.received_at.isoformat(),
-        event.kind,
-        note.basket,
-        note.turn,
-        int(note.late),
-        event.model_dump_json(),
-    )
-
-
-def _keep_applied(db: sqlite3.Connection, applied: list[notes.TillEventApplied]) -> None:
     db.executemany(
         "UPDATE till_event SET turn = ?, basket = ? WHERE terminal = ? AND seq = ?",
-        [(note.turn, note.basket, note.terminal, note.seq) for note in applied],
+        [(turn, basket, note.terminal, seq) for note in logs for seq, turn, basket in note.applied],
     )
-    _raise_turns(db, [(note.terminal, note.ack, note.turn) for note in applied])
-
-
-def _raise_turns(db: sqlite3.Connection, applied: Sequence[tuple[str, int, int]]) -> None:
-    highest: dict[str, tuple[int, int]] = {}
-    for terminal, ack, turn in applied:
-        before = highest.get(terminal, (0, 0))
-        highest[terminal] = max(before[0], ack), max(before[1], turn)
     db.executemany(
         "INSERT INTO till_terminal (terminal, ack, turn) VALUES (?, ?, ?) ON CONFLICT (terminal) DO UPDATE SET "
         "ack = max(ack, excluded.ack), turn = max(turn, excluded.turn)",
-        [(terminal, *both) for terminal, both in highest.items()],
+        [(note.terminal, note.ack, note.turn) for note in logs],
     )
+
+
+def _event_row(event: m.TillEvent, turn: int | None, basket: str | None, late: bool) -> tuple[object, ...]:  # noqa: FBT001 (as in the note)
+    at, source, terminal, seq, event_id, kind, named, data, digest, received_at, shelf = event
+    body = to_json({"source": source, "basket": named, "data": data, "shelf": shelf}).decode()
+    times = at.isoformat(), received_at.isoformat()
+    return terminal, seq, event_id, digest, *times, kind, basket, turn, late, body
 
 
 def _keep_gaps(db: sqlite3.Connection, gaps: list[notes.TillGapsKept]) -> None:
@@ -179,8 +176,7 @@ def _prune(db: sqlite3.Connection, pruned: list[notes.SalesPruned]) -> None:
 
 _Keeper = Callable[[sqlite3.Connection, list[Any]], None]
 _KEEPERS: dict[type, _Keeper] = {
-    notes.TillEventKept: _keep_events,
-    notes.TillEventApplied: _keep_applied,
+    notes.TillLogKept: _keep_logs,
     notes.TillGapsKept: _keep_gaps,
     notes.TerminalKept: _keep_terminals,
     notes.BasketBegun: _keep_baskets,
@@ -235,13 +231,13 @@ def _load_log(db: sqlite3.Connection, terminal: str, ack: int, turn: int, gaps: 
     seen = db.execute(
         "SELECT seq, event_id, digest FROM till_event WHERE terminal = ? ORDER BY seq DESC LIMIT ?", (terminal, REPEATS)
     ).fetchall()
-    waiting = db.execute("SELECT body FROM till_event WHERE terminal = ? AND turn IS NULL", (terminal,))
+    waiting = db.execute(_EVENTS + "turn IS NULL", (terminal,))
     return KeptLog(
         ack=ack,
         turn=turn,
         gaps=[(first, last) for first, last in json.loads(gaps)],
         seen=[SeenEvent(*row) for row in reversed(seen)],
-        waiting=[m.TillEvent.model_validate_json(body) for (body,) in waiting],
+        waiting=[_replayed(*row).event for row in waiting],
     )
 
 
@@ -249,11 +245,37 @@ def _load_replay(
     db: sqlite3.Connection, terminal: str, first: int, baskets: Sequence[notes.BasketBegun]
 ) -> list[Replayed]:
     """Return all turns from the first one on, and what living baskets heard before, in order."""
-    query = "SELECT turn, basket, body, late FROM till_event WHERE terminal = ? AND "
-    rows = db.execute(query + "turn >= ?", (terminal, first)).fetchall()
-    for one in baskets:
-        rows += db.execute(query + "basket = ? AND turn >= ? AND turn < ?", (terminal, one.basket, one.turn, first))
-    return [Replayed(row[0], row[1], m.TillEvent.model_validate_json(row[2]), bool(row[3])) for row in sorted(rows)]
+    begun = {one.basket: one.turn for one in baskets}
+    oldest, names = min(begun.values(), default=first), json.dumps([*begun])
+    of_baskets = "turn >= ? AND turn < ? AND basket IN (SELECT value FROM json_each(?))"
+    rows = db.execute(_EVENTS + of_baskets, (terminal, oldest, first, names)).fetchall()
+    heard = [one for one in starmap(_replayed, rows) if one.turn >= begun[one.basket or ""]]
+    rows = db.execute(_EVENTS + "turn >= ?", (terminal, first)).fetchall()
+    return sorted([*heard, *starmap(_replayed, rows)], key=attrgetter("turn"))
+
+
+class _Body(BaseModel):
+    """What the columns of an event do not say. Older rows say all, and the columns are right."""
+
+    model_config = ConfigDict(strict=True)
+    source: str
+    basket: str | None
+    data: dict[str, Any]
+    shelf: m.ShelfThen | None
+
+
+_EVENTS = (
+    "SELECT terminal, seq, event_id, digest, at, received_at, kind, basket, turn, late, body FROM till_event "
+    "WHERE terminal = ? AND "
+)
+_INSTANT = TypeAdapter(datetime).validator
+
+
+def _replayed(*row: Any) -> Replayed:  # noqa: ANN401 - as the columns are
+    terminal, seq, event_id, digest, *times, kind, basket, turn, late, body = row
+    said, (at, received_at) = _Body.model_validate_json(body), map(_INSTANT.validate_python, times)
+    names = said.source, terminal, seq, event_id, kind, said.basket
+    return Replayed(turn, basket, m.TillEvent(at, *names, said.data, digest, received_at, said.shelf), bool(late))
 
 
 def _load_transactions(db: sqlite3.Connection) -> Iterator[tuple[date, SeenDay]]:

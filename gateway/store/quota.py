@@ -23,7 +23,7 @@ from gateway.messages import (
     ProductsUpdate,
     SensorEventKept,
     Stream,
-    TillEvent,
+    TillEvents,
 )
 from gateway.store.outbox import Outbox, dropped
 
@@ -34,7 +34,7 @@ NEW_INPUT = (
     BindingsUpdate,
     PlanogramUpdate,
     SensorEventKept,
-    TillEvent,
+    TillEvents,
     PosTransaction,
 )
 DROP_SHARE = 16  # dropped at once: a 16th of what waits, so that declarations stay few

@@ -1,15 +1,17 @@
 """What the tests of the sales rules share: a till that writes events, and the rule over the real tables."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from itertools import groupby
 from typing import Any
 
 from sqlite_utils import Database
 
 from gateway import messages as m
 from gateway.rules.sales import Policy, Sales
+from gateway.sale_notes import TillOutcomes
 from gateway.store.apply_sales import SaleTables, load
 
 AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
@@ -60,9 +62,9 @@ class Shop:
     def restart(self) -> None:
         self.rule = Sales(self.policy, load(self.db))
 
-    def feed(self, *messages: m.Message) -> list[m.Message]:
+    def feed(self, *messages: m.Message | m.TillEvent) -> list[m.Message]:
         followed: list[m.Message] = []
-        for message in messages:
+        for message in batches(messages):
             followed += self.rule.feed(message)
         self.db.execute("BEGIN")
         self.tables.apply(self.db, followed)
@@ -77,6 +79,16 @@ class Shop:
         return [one for one in self.all if isinstance(one, kinds or m.Fact)]
 
 
+def batches(messages: Iterable[m.Message | m.TillEvent]) -> Iterator[m.Message]:
+    """Yield the messages, events of one terminal that follow each other in one."""
+    for terminal, some in groupby(messages, lambda one: one.terminal if isinstance(one, m.TillEvent) else None):
+        if terminal is None:
+            yield from some
+        else:
+            events = tuple(some)
+            yield m.TillEvents(at=events[0].received_at, source="sco", terminal=terminal, events=events)
+
+
 def of(messages: Iterable[m.Message], kind: type[Any]) -> list[Any]:
     """Return the messages of one kind."""
     return [one for one in messages if isinstance(one, kind)]
@@ -84,9 +96,12 @@ def of(messages: Iterable[m.Message], kind: type[Any]) -> list[Any]:
 
 def results(messages: Iterable[m.Message]) -> list[str]:
     """Return what became of each event."""
-    from gateway.sale_notes import TillOutcome
+    return [one.result for one in outcomes(messages)]
 
-    return [one.outcome.result for one in of(messages, TillOutcome)]
+
+def outcomes(messages: Iterable[m.Message]) -> list[m.Outcome]:
+    """Return the answer to each event."""
+    return [outcome for one in of(messages, TillOutcomes) for outcome in one.outcomes]
 
 
 def shelf(lowest: int | None, charged: int | None, **more: Any) -> m.ShelfThen:
