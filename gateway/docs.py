@@ -33,6 +33,7 @@ EXAMPLES = {
     ("label_oepl", "lock"): 1,
     ("checkout_http", "id"): "tills",
     ("checkout_poslog", "id"): "poslog",
+    ("rfid_llrp", "id"): "rfid-door",
 }
 GIVEN = {(CodeTemplate, "field")}  # what the example of another field needs beside it
 HEAD = """\
