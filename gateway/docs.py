@@ -35,7 +35,8 @@ EXAMPLES = {
     ("checkout_poslog", "id"): "poslog",
     ("rfid_llrp", "id"): "rfid-door",
 }
-GIVEN = {(CodeTemplate, "field")}  # what the example of another field needs beside it
+# What the example of another field needs beside it, or the check of the whole table.
+GIVEN = {(CodeTemplate, "field"), ("rfid_llrp", "fingerprint")}
 HEAD = """\
 # The configuration of one gateway. Written by `python -m gateway.docs`; a test loads it.
 # A line that starts with "# name = value" is optional and shows the default, or an example where there is none.
@@ -131,7 +132,7 @@ def _toml_fields(model: type[BaseModel], driver: str) -> Iterator[str]:
         if driver and name in IN_EVERY_DRIVER:
             continue
         value = as_toml(_value(name, field, driver))
-        needed = field.is_required() or (model, name) in GIVEN
+        needed = field.is_required() or not GIVEN.isdisjoint({(model, name), (driver, name)})
         yield f"# {field.description}\n{'' if needed else '# '}{name} = {value}\n"
 
 
