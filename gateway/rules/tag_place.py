@@ -1,0 +1,125 @@
+"""Where a tag is: the power that each zone heard of it within a window of its own pace.
+
+The window is 15 mean gaps of the tag (5 at an exit), with soft ends: what was heard fades, by half a window to 1/e. A
+tag moves when another zone has heard 4 dB more than its own with three reads at least, so one read never moves it.
+Reads in another order give the same sums: an old one counts what is left of it. Not here: whether it is there at all
+(`tag_presence.py`).
+"""
+
+from math import exp
+
+from gateway.rules.tag_state import FLOOR_WINDOW, Ear, Mark, Tag
+
+MOVE = 10**0.4  # 4 dB
+MORE_THAN_READS = 2.0  # a read counts 1 at most and fades: more than two are three at least
+LONGEST_GAPS = 5.0  # a longer silence fades no more than this, or one read after it would be all there is
+FAINT_READS = 0.05  # a mark below this is dropped
+MOST_MARKS = 8
+RESTORED = 8  # hearings that a kept pace stands for
+ASSUMED_READS = 5.0  # after a restart the place that was kept counts so much
+
+
+def hear(tag: Tag, ear: Ear, cdbm: int, at_us: int) -> None:
+    """Take one read in."""
+    power = 10.0 ** (cdbm * 0.001) * ear.gain
+    ahead_us = at_us - tag.last_us
+    weight = 1.0
+    if not tag.hearings:
+        _assume(tag, power)
+    if ahead_us > 0:
+        gaps = ahead_us / tag.gap_us
+        tag.age_gaps += min(LONGEST_GAPS, gaps)
+        tag.last_us = at_us
+    elif ahead_us:
+        late = -ahead_us / tag.gap_us
+        if late > FLOOR_WINDOW:
+            return
+        weight = exp(-late / ear.fade_gaps)
+    age = tag.age_gaps
+    for mark in tag.marks:
+        if mark.ear is ear:
+            break
+    else:
+        mark = _new_mark(tag, ear)
+    left = exp((mark.age_gaps - age) / ear.fade_gaps)
+    mark.power = mark.power * left + power * weight
+    mark.reads = mark.reads * left + weight
+    mark.age_gaps = age
+    if ahead_us >= 0:
+        mark.active_us = ear.active_us
+
+
+def beats(tag: Tag, zone: str) -> bool:
+    """Tell whether this zone has heard enough more of the tag than the one that it is in."""
+    own = power = reads = 0.0
+    for mark in tag.marks:
+        if mark.ear.zone == zone:
+            left = _left(mark, tag)
+            power += mark.power * left
+            reads += mark.reads * left
+        elif mark.ear.zone == tag.zone:
+            own += mark.power * _left(mark, tag)
+    return reads > MORE_THAN_READS and power > own * MOVE
+
+
+def reads_in(tag: Tag, zone: str) -> float:
+    """Return how many reads of a zone count now."""
+    return sum(mark.reads * _left(mark, tag) for mark in tag.marks if mark.ear.zone == zone)
+
+
+def loudest(tag: Tag) -> tuple[str, float]:
+    """Return the zone that heard most of the tag, and its share of all that was heard."""
+    powers: dict[str, float] = {}
+    for mark in tag.marks:
+        powers[mark.ear.zone] = powers.get(mark.ear.zone, 0.0) + mark.power * _left(mark, tag)
+    zone = max(powers, key=powers.__getitem__)
+    return zone, _share(powers[zone], sum(powers.values()))
+
+
+def share(tag: Tag, zone: str) -> float:
+    """Return the share of a zone in what was heard of a tag: how sure it is that the tag is there."""
+    mine = sum(mark.power * _left(mark, tag) for mark in tag.marks if mark.ear.zone == zone)
+    return _share(mine, sum(mark.power * _left(mark, tag) for mark in tag.marks))
+
+
+def best_antenna(tag: Tag) -> str | None:
+    """Return the antenna of its zone that hears the tag best."""
+    own = [mark for mark in tag.marks if mark.ear.zone == tag.zone]
+    return max(own, key=lambda mark: mark.power * _left(mark, tag)).ear.name if own else None
+
+
+def drop_faint(tag: Tag) -> None:
+    """Forget antennas that do not hear the tag any more; the last that did stays."""
+    if len(tag.marks) > 1:
+        kept = [mark for mark in tag.marks if mark.reads * _left(mark, tag) >= FAINT_READS]
+        tag.marks = kept or [max(tag.marks, key=lambda mark: mark.age_gaps)]
+
+
+def start_over(tag: Tag) -> None:
+    """Forget what was heard, but for which antenna was the last."""
+    tag.marks = sorted(tag.marks, key=lambda mark: mark.age_gaps)[-1:]
+    for mark in tag.marks:
+        mark.power = mark.reads = 0.0
+
+
+def _new_mark(tag: Tag, ear: Ear) -> Mark:
+    if len(tag.marks) >= MOST_MARKS:
+        tag.marks.remove(min(tag.marks, key=lambda mark: mark.reads * _left(mark, tag)))
+    mark = Mark(ear, tag.age_gaps)
+    tag.marks.append(mark)
+    return mark
+
+
+def _assume(tag: Tag, power: float) -> None:
+    """Begin after a restart: take the kept place to have been heard some times as loud as this read."""
+    for mark in tag.marks:
+        mark.power, mark.reads = power * ASSUMED_READS, ASSUMED_READS
+    tag.hearings = RESTORED
+
+
+def _left(mark: Mark, tag: Tag) -> float:
+    return exp((mark.age_gaps - tag.age_gaps) / mark.ear.fade_gaps)
+
+
+def _share(part: float, whole: float) -> float:
+    return round(part / whole, 3) if whole else 0.0
