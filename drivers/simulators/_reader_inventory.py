@@ -14,7 +14,7 @@ from drivers.simulators import _reader_settings as events
 from drivers.simulators import _reader_spec as kinds
 from drivers.simulators._reader_access import fits
 from drivers.simulators._reader_kind import FULL_CDBM, MOST_ROSPECS
-from drivers.simulators._reader_radio import Heard
+from drivers.simulators._reader_radio import ROUNDS_S, Heard
 from drivers.simulators._reader_reports import Gathering
 from drivers.simulators._reader_spec import AiSpec, Edge, RoSpec
 from drivers.simulators._reader_wire import A_INVALID, A_OUT_OF_RANGE, R_DEVICE_ERROR, BadMessage, tlv
@@ -53,7 +53,7 @@ class Run:
         self.index = -1
         self.turn = self.observed = 0
         self.seen: set[int] = set()
-        self.new_s = 0.0
+        self.ai_begin_s = self.new_s = 0.0  # of the AISpec; when a tag was seen that had not been
         self.report_now = False  # an AccessSpec came to its end
 
     @property
@@ -192,7 +192,8 @@ class Inventory:
         self._begin_ai(run, 0)
 
     def _begin_ai(self, run: Run, index: int) -> None:
-        run.index, run.observed, run.new_s = index, 0, self._reader.now_s
+        run.index, run.observed = index, 0
+        run.ai_begin_s = run.new_s = self._reader.now_s
         run.seen.clear()
         ai = run.ai
         run.gathering.begin(index, ai)
@@ -276,7 +277,9 @@ class Inventory:
         run.seen |= fresh
         run.observed += len(heard)
         run.new_s = now_s if fresh else run.new_s
-        if run.observed >= wanted.tags > 0 if wanted.kind == 0 else now_s - run.new_s >= wanted.t_ms / 1000:
+        rounds = (now_s - run.ai_begin_s) * ROUNDS_S
+        over = (run.observed >= wanted.tags > 0, now_s - run.new_s >= wanted.t_ms / 1000, rounds >= wanted.attempts)
+        if over[wanted.kind]:
             self._end_ai(run)
 
 

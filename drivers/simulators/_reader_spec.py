@@ -66,10 +66,11 @@ class Mask(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """TagObservationTrigger: kind 0 = `tags` seen, 1 = nothing new for `t_ms`; both at most `timeout_ms`."""
+    """TagObservationTrigger, kind 0 = `tags` seen, 1 = nothing new for `t_ms`, 2 = `attempts` rounds."""
 
     kind: int
     tags: int
+    attempts: int
     t_ms: int
     timeout_ms: int
 
@@ -170,10 +171,10 @@ def _aispec(parameter: Parameter) -> AiSpec:
 
 
 def _observation(parameter: Parameter) -> Observation:
-    kind, _, tags, _attempts, t_ms, timeout_ms = fields(">BBHHHI", parameter.body, "TagObservationTrigger")
-    if kind > 1:
+    kind, _, tags, attempts, t_ms, timeout_ms = fields(">BBHHHI", parameter.body, "TagObservationTrigger")
+    if kind > 2:
         raise BadMessage(f"tag observation {kind} is not supported", M_UNSUPPORTED_PARAMETER)
-    return Observation(kind, tags, t_ms, timeout_ms)
+    return Observation(kind, tags, attempts, t_ms, timeout_ms)
 
 
 def _settings(inside: list[Parameter]) -> tuple[tuple[Mask, ...], tuple[int, ...], tuple[int, ...]]:
