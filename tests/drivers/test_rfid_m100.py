@@ -1,0 +1,299 @@
+"""The driver `rfid_m100` against a peer that speaks the whole protocol: in virtual time, over TCP, over a pty."""
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+import pytest
+
+from drivers import rfid_m100
+from drivers.rfid_m100 import Config, Driver
+from gateway.driver import Checkable, Services
+from gateway.errors import ConfigError, LinkDown
+from gateway.messages.tags import ReaderHeard, TagReads
+from tests.drivers.gen2_chip import Chip
+from tests.drivers.m100_peer import Peer
+from tests.drivers.serial_pipes import Pipe, Rig, over_pty, over_tcp
+from tests.virtual_time import VirtualClock, run
+
+SHIRT, JEANS, SOCKS = (bytes.fromhex(f"3034257BF7194E400000{number:04X}") for number in (0x1A85, 0xBB7E, 3))
+
+
+def chips(*epcs: bytes) -> list[Chip]:
+    return [Chip(epc) for epc in epcs]
+
+
+def names(*epcs: bytes) -> set[str]:
+    return {epc.hex().upper() for epc in epcs}
+
+
+def rig(peer: Peer, pipe: Pipe | None = None, **settings: Any) -> Rig:
+    return Rig(rfid_m100, peer, pipe, **settings)
+
+
+def test_it_reads_stamps_and_says_that_it_listens() -> None:
+    async def main() -> None:
+        shop = rig(Peer(chips(SHIRT, JEANS)))
+        await shop.run_for(20)
+        assert shop.epcs == names(SHIRT, JEANS)
+        first = shop.reads[0]
+        assert (first.antenna, first.rssi_cdbm, first.seen) == (1, -5500, 1)
+        start_us = int(VirtualClock().epoch_s * 1e6)
+        stamps = [read.at_us - start_us for read in shop.reads]
+        assert stamps == sorted(stamps)
+        assert 0 < stamps[0] < 1_000_000
+        assert stamps[-1] == pytest.approx(20e6, abs=300_000)
+        assert len(shop.reads) == pytest.approx(2 * 20 / 0.05, rel=0.05)
+        assert 8 <= len(shop.heard) <= 10
+        assert {heard.antennas for heard in shop.heard} == {(1,)}
+        state, reason, evidence, _ = shop.health[-1]
+        assert (state, reason) == ("online", "reading")
+        assert evidence.startswith("M100 26dBm V1.0 V2.3.5 MagicRF; ")
+
+    run(main)
+
+
+def test_what_was_heard_comes_before_the_word_that_no_more_was() -> None:
+    async def main() -> None:
+        shop = rig(Peer(chips(SHIRT)))
+        await shop.run_for(10)
+        latest_us = 0
+        for message in shop.messages:
+            if isinstance(message, TagReads):
+                latest_us = message.reads[-1].at_us
+            elif isinstance(message, ReaderHeard):
+                assert message.at.timestamp() * 1e6 - latest_us < 100_000
+
+    run(main)
+
+
+def test_the_polling_is_begun_again_before_its_count_is_over() -> None:
+    async def main() -> None:
+        peer = Peer(chips(SHIRT))
+        shop = rig(peer)
+        await shop.run_for(70)
+        assert peer.asked.count(0x27) == 3
+        gaps = [b.at_us - a.at_us for a, b in zip(shop.reads, shop.reads[1:], strict=False)]
+        assert max(gaps) < 500_000
+
+    run(main)
+
+
+@pytest.mark.parametrize("quiet", [False, True], ids=["tells empty polls", "keeps quiet"])
+def test_an_empty_shop_is_heard_too(*, quiet: bool) -> None:
+    async def main() -> None:
+        shop = rig(Peer(quiet=quiet))
+        await shop.run_for(30)
+        assert shop.reads == []
+        assert len(shop.heard) >= 10
+        assert shop.health[-1][0] == "online"
+        assert "no tag yet" in shop.health[-1][2]
+
+    run(main)
+
+
+def test_a_mute_module_is_a_link_that_is_down() -> None:
+    async def main() -> None:
+        shop = rig(Peer(mute=True))
+        with pytest.raises(LinkDown, match="no answer to command 28"):
+            await shop.run_for(30)
+        assert shop.health[-1][:2] == ("offline", "reader_unreachable")
+
+    run(main)
+
+
+def test_it_falls_silent_in_the_middle() -> None:
+    async def main() -> None:
+        shop = rig(Peer(chips(SHIRT)))
+        asyncio.get_running_loop().call_later(10, lambda: setattr(shop.peer, "mute", True))
+        with pytest.raises(LinkDown):
+            await shop.run_for(60)
+        assert asyncio.get_running_loop().time() < 16
+        assert shop.heard[-1].at.timestamp() <= VirtualClock().epoch_s + 10.1
+
+    run(main)
+
+
+def test_a_radio_that_hears_nothing_is_no_empty_shop() -> None:
+    async def main() -> None:
+        shop = rig(Peer(chips(SHIRT), deaf_radio=True))
+        with pytest.raises(LinkDown, match="its radio does not"):
+            await shop.run_for(60)
+        assert shop.heard == []
+
+    run(main)
+
+
+def test_settings_are_set_and_read_back() -> None:
+    async def main() -> None:
+        peer = Peer(chips(SHIRT))
+        await rig(peer, region="eu", power_dbm=20.5, session=1, q=6).run_for(5)
+        assert (peer.region, peer.cdbm, peer.query) == (3, 2050, 0x1130)
+
+    run(main)
+
+
+def test_nothing_is_set_that_is_not_configured() -> None:
+    async def main() -> None:
+        peer = Peer(chips(SHIRT))
+        await rig(peer).run_for(40)
+        assert set(peer.asked) == {0x28, 0x03, 0x27}
+
+    run(main)
+
+
+def test_a_power_that_is_not_taken_needs_a_person() -> None:
+    async def main() -> None:
+        with pytest.raises(ConfigError, match="power_dbm 30 was not taken, the module keeps 26"):
+            await rig(Peer(), power_dbm=30).run_for(5)
+
+    run(main)
+
+
+def test_ghosts_are_counted_and_not_told() -> None:
+    class Ghostly(Peer):
+        def _round(self, command: int) -> bytes:
+            good = super()._round(command)
+            body = bytearray(good[1:-2])
+            body[10] ^= 1
+            return good + b"\xbb" + bytes(body) + bytes((sum(body) % 256,)) + b"\x7e"
+
+    async def main() -> None:
+        shop = rig(Ghostly(chips(SHIRT)))
+        await shop.run_for(12)
+        assert shop.epcs == names(SHIRT)
+        assert "garbled tags left out" in shop.health[-1][2]
+
+    run(main)
+
+
+HOSTILE = {
+    "one byte at a time": (6, Pipe(one_by_one=True)),
+    "one slow byte at a time": (6, Pipe(one_by_one=True, delay_s=(0.0, 0.0002))),
+    "noise": (40, Pipe(noise=0.5)),
+    "1 % lost": (40, Pipe(lose=0.01)),
+    "5 % lost": (40, Pipe(lose=0.05)),
+    "delayed": (40, Pipe(delay_s=(0.0, 0.4))),
+    "all of it": (14, Pipe(one_by_one=True, noise=0.1, lose=0.02, delay_s=(0.0, 0.0002))),
+}
+NOISY = {"noise", "1 % lost", "5 % lost", "all of it"}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_ways_cost_reads_and_never_invent_one(name: str) -> None:
+    seconds, pipe = HOSTILE[name]
+
+    async def main() -> None:
+        shop = rig(Peer(chips(SHIRT, JEANS, SOCKS)), pipe)
+        await shop.run_on(seconds)
+        assert shop.epcs == names(SHIRT, JEANS, SOCKS)
+        assert len(shop.heard) >= seconds / 8
+        assert (("degraded", "line_noise") in {said[:2] for said in shop.health}) == (name in NOISY)
+
+    run(main)
+
+
+def test_a_fifth_of_all_bytes_lost_is_a_bad_line_and_no_wrong_tag() -> None:
+    async def main() -> None:
+        pipe = Pipe()
+        shop = rig(Peer(chips(SHIRT, JEANS, SOCKS)), pipe)
+        loop = asyncio.get_running_loop()
+        loop.call_later(20, lambda: setattr(pipe, "lose", 0.2))
+        loop.call_later(120, lambda: setattr(pipe, "lose", 0.0))
+        fell = await shop.run_on(150)
+        assert any("bytes that came belonged to no good frame" in reason for reason in fell)
+        assert shop.epcs == names(SHIRT, JEANS, SOCKS)
+        last_us = shop.reads[-1].at_us - int(VirtualClock().epoch_s * 1e6)
+        assert last_us > 149e6  # healed
+
+    run(main)
+
+
+def test_unplugged_in_the_middle_and_plugged_in_again() -> None:
+    async def main() -> None:
+        shop = rig(Peer(chips(SHIRT)))
+        asyncio.get_running_loop().call_later(5, lambda: shop.line and shop.line.unplug())
+        fell = await shop.run_on(20)
+        assert fell == ["virtual: unplugged"]
+        assert shop.reads[-1].at_us > (VirtualClock().epoch_s + 19) * 1e6
+
+    run(main)
+
+
+def real(port: str, said: list[Any], **settings: Any) -> Driver:
+    services = Services(clock=VirtualClock(), report=lambda *health: said.append(health))
+    return Driver(Config(id="reader", driver="rfid_m100", port=port, **settings), services)
+
+
+async def first_reads(driver: Driver) -> tuple[asyncio.Task[None], set[str]]:
+    got: asyncio.Queue[TagReads] = asyncio.Queue()
+
+    async def emit(*messages: Any) -> None:
+        for message in messages:
+            if isinstance(message, TagReads):
+                got.put_nowait(message)
+
+    task = asyncio.create_task(driver.run(emit))
+    async with asyncio.timeout(10):
+        return task, {read.epc for read in (await got.get()).reads}
+
+
+async def test_over_tcp_byte_by_byte() -> None:
+    async with over_tcp(Peer(chips(SHIRT, JEANS)), Pipe(one_by_one=True)) as port:
+        driver = real(port, [])
+        assert isinstance(driver, Checkable)
+        assert (await driver.check()).endswith("M100 26dBm V1.0 V2.3.5 MagicRF; 2 tag(s) answered one poll")
+        task, epcs = await first_reads(driver)
+        assert epcs == names(SHIRT, JEANS)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+
+
+async def test_over_a_serial_port_that_is_pulled_out() -> None:
+    said: list[Any] = []
+    async with over_pty(Peer(chips(SHIRT))) as (port, theirs):
+        task, epcs = await first_reads(real(port, said))
+        assert epcs == names(SHIRT)
+        unplug(theirs)
+        with pytest.raises(LinkDown, match="unplugged"):
+            await asyncio.wait_for(task, 10)
+    assert said[-1][:2] == ("offline", "reader_unreachable")
+
+
+def unplug(theirs: int) -> None:
+    """Close both ends that the test holds: the kernel hangs the terminal up, as it does for a USB device."""
+    os.close(theirs)
+    os.close(theirs - 1)
+
+
+async def test_a_tcp_peer_that_goes_away_is_a_link_that_is_down() -> None:
+    async with over_tcp(Peer(chips(SHIRT))) as port:
+        task, _ = await first_reads(real(port, []))
+    with pytest.raises(LinkDown, match="closed by the other side"):
+        await asyncio.wait_for(task, 10)
+
+
+async def test_one_port_is_for_one_driver() -> None:
+    async with over_pty(Peer(chips(SHIRT))) as (port, _):
+        task, _ = await first_reads(real(port, []))
+        with pytest.raises(LinkDown, match="in use by another program"):
+            await real(port, []).check()
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def test_a_port_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(LinkDown, match=r"/dev/ttyNOPE: it is not there; ports of this machine: "):
+        await real("/dev/ttyNOPE", []).check()
+    with pytest.raises(LinkDown, match="usb:FFFE:FFFE: no such device is plugged in; ports of this machine: "):
+        await real("usb:FFFE:FFFE", []).check()
+    with pytest.raises(ConfigError, match="/dev/null: no serial port"):
+        await real("/dev/null", []).check()
+    with pytest.raises(ConfigError, match="no serial port"):
+        await real("socket://", []).check()
+
+
+def test_no_byte_of_the_line_is_ever_logged() -> None:
+    assert logging.getLogger("serialx").getEffectiveLevel() >= logging.INFO
