@@ -8,6 +8,7 @@ the token is for this one. Not here: what is sent, and when again (`exporter.py`
 import asyncio
 import json
 import ssl
+from base64 import b64encode
 from http import HTTPStatus
 from typing import Any
 
@@ -71,9 +72,21 @@ class Capture:
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise LinkDown(f"{self._url}: {_plain(error)}") from error
 
+    async def probe(self, session: aiohttp.ClientSession) -> None:
+        """Ask for nothing but an answer (OPTIONS; a repository need not know it). Raises LinkDown or ConfigError."""
+        try:
+            async with (
+                asyncio.timeout(self._attempt_s),
+                session.options(self._url, headers=self._sign_in(), allow_redirects=False) as answer,
+            ):
+                if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or _passes(answer.status):
+                    _judge(answer.status, await _text(answer))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise LinkDown(f"{self._url}: {_plain(error)}") from error
+
     async def _follow(self, session: aiohttp.ClientSession, job: str) -> None:
-        url = self._url.join(URL(job))
-        if url.origin() != self._url.origin():
+        url = self._here(job)
+        if url is None:
             return
         while True:
             async with session.get(url, headers=self._sign_in(), allow_redirects=False) as answer:
@@ -81,12 +94,21 @@ class Capture:
                     return
             await asyncio.sleep(self._job_poll_s)
 
+    def _here(self, job: str) -> URL | None:
+        """Return the job's address if it is at the same host: the sign-in goes nowhere else."""
+        try:
+            url = self._url.join(URL(job))
+        except ValueError:
+            return None
+        return url if url.origin() == self._url.origin() else None
+
     def _sign_in(self) -> dict[str, str]:
         config = self._config
         if config.token_file is not None:
             return {"Authorization": f"Bearer {read_secret(config.token_file)}"}
         if config.username is not None and config.password_file is not None:
-            return {"Authorization": aiohttp.BasicAuth(config.username, read_secret(config.password_file)).encode()}
+            pair = f"{config.username}:{read_secret(config.password_file)}"
+            return {"Authorization": f"Basic {b64encode(pair.encode()).decode()}"}
         return {}
 
 

@@ -28,7 +28,7 @@ ITEMS_A_STEP = 2000
 EVENTS_A_DOCUMENT = 200
 GRACE = timedelta(seconds=1)  # for facts of a bucket that are committed a moment after its end
 ABSURD = timedelta(hours=1)  # ahead of our clock: waiting for that time would help nobody
-LOOK_S = 60.0  # how often an idle exporter says what is set aside
+LOOK_S = 60.0  # how often an idle exporter asks whether the repository is there
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Exporter:
         self._backoff = BackOff(random.random, scale)
         self._scale = scale
         self._most = EVENTS_A_DOCUMENT
-        self._told_at = 0.0
+        self._told_at = float("-inf")
 
     async def run(self) -> None:
         """Export until cancelled."""
@@ -85,7 +85,7 @@ class Exporter:
             while True:
                 more = await self.compose(made)
                 if not await self.send(session) and not more:
-                    await self._idle(made)
+                    await self._idle(session, made)
 
     async def compose(self, made: Composer) -> bool:
         """Make events of the buckets that are over; return whether there may be more of them."""
@@ -137,10 +137,11 @@ class Exporter:
             await self._tell_losses()
             await asyncio.sleep(self._backoff.delay_s(asyncio.get_running_loop().time(), TURNED_AWAY_S))
 
-    async def _idle(self, made: Composer) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._told_at > LOOK_S:
-            await self._tell_losses()
+    async def _idle(self, session: aiohttp.ClientSession, made: Composer) -> None:
+        if asyncio.get_running_loop().time() - self._told_at > LOOK_S * self._scale:
+            await self._capture.probe(session)
+            if not await self._tell_losses():
+                self._report("online", "answers", "the repository answers", "nothing to do")
         await asyncio.sleep(made.bucket_us / 1_000_000 * self._scale)
 
     async def _tell_losses(self) -> bool:
