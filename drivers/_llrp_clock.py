@@ -11,8 +11,9 @@ from typing import Any, cast
 from drivers._llrp_reports import TagSeen
 from gateway.messages import TagRead
 
-WINDOW_US = 300_000_000  # after two of these a reader's clock that was put back is followed; put forward: at once
-STEP_US = 2_000_000  # a clock that leaps ahead by more is believed when the next report says the same
+WINDOW_US = 300_000_000  # after two of these a clock that drifts or was put back a little is followed
+AHEAD_US = 2_000_000  # a clock that leaps ahead by more is believed when the next report says the same
+BACK_US = 10_000_000  # reports come in order: a newest read that is older by this means a clock that was put back
 EPC_BYTES_MAX = 62  # `Epc`: longer ones are noise; a tag with an empty EPC has no identity
 NO_FLOOR = -1_000_000
 
@@ -25,24 +26,24 @@ class Offset:
 
     def __init__(self) -> None:
         self.us: int | None = None
-        self._before = self._least = self._since_us = 0
+        self._before = self._least = self._since_us = self._newest_us = 0
         self._leapt = False
 
     def reset(self, reader_us: int, now_us: int) -> int:
         """Begin anew with an instant of the reader that is known to be fresh."""
         self.us = self._before = self._least = now_us - reader_us
-        self._since_us, self._leapt = now_us, False
+        self._since_us, self._newest_us, self._leapt = now_us, 0, False
         return self.us
 
     def heard(self, reader_us: int, now_us: int) -> int:
         """Take the newest instant of a report that arrived now; return what to add."""
-        if self.us is None:
+        if self.us is None or reader_us < self._newest_us - BACK_US:
             return self.reset(reader_us, now_us)
         delay = now_us - reader_us
-        if delay < self.us - STEP_US and not self._leapt:
+        if delay < self.us - AHEAD_US and not self._leapt:
             self._leapt = True
             return self.us
-        self._leapt = False
+        self._leapt, self._newest_us = False, reader_us
         if now_us - self._since_us >= WINDOW_US:
             self._before, self._least, self._since_us = self._least, delay, now_us
         elif delay < self._least:
@@ -72,8 +73,8 @@ class ReaderClock:
     def instant_us(self, utc_us: int | None, uptime_us: int | None, now_us: int) -> int:
         """Return when an event happened, by our clock."""
         for clock, told in ((self._utc, utc_us), (self._uptime, uptime_us)):
-            if told is not None:
-                return min(told + clock.heard(told, now_us), now_us)
+            if told is not None and clock.us is not None:
+                return min(told + clock.us, now_us)
         return now_us
 
     def reads(self, seen: list[TagSeen], now_us: int, floor_cdbm: int | None = None) -> list[TagRead]:

@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from llrpkit.emulator.core import EmulatedTag, LLRPEmulator
-from llrpkit.protocol import enums, messages, params
+from llrpkit.protocol import decode_message, enums, messages, params
 
+from drivers._llrp_plan import STANDARD, Capabilities, Plan
+from drivers._llrp_specs import add_rospec
 from drivers.rfid_llrp import Config, Driver
 from gateway.driver import Services
 from gateway.messages import ReaderHeard, ReaderInput, Reading, TagRead, TagReads
 
 PATIENCE_S = 10.0
+ANY_READER = Capabilities(25882, 700, "", 4, 4, True, {}, (), 1, 0, 0)
+LEFT = Plan(Config(id="left", driver="rfid_llrp", host="x", insecure=True), ANY_READER, STANDARD, (1,), {}, ())
 
 
 class Clock:
@@ -31,10 +35,18 @@ class Compat(LLRPEmulator):
         super().__init__(**options)
         self.asked: list[Any] = []
         self.streams: list[asyncio.StreamWriter] = []
+        self.leftovers: list[int] = []
 
     async def _handle_client(self, reader: Any, writer: Any) -> None:
         self.streams.append(writer)
         await super()._handle_client(reader, writer)
+
+    async def _send_connection_event(self, writer: Any, status: int) -> None:
+        for number in self.leftovers:
+            spec = decode_message(add_rospec(LEFT)).ro_spec  # type: ignore[attr-defined]
+            spec.ro_spec_id = number
+            self._add_rospec(spec)
+        await super()._send_connection_event(writer, status)
 
     async def _handle_message(self, msg: Any) -> None:
         self.asked.append(msg)
