@@ -12,14 +12,17 @@ import os
 import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from datetime import datetime
 from typing import Any
 
 from gateway import __version__, logs, notes
 from gateway import messages as m
 from gateway.archivist import Archivist
 from gateway.clock import SystemClock
+from gateway.codes.epc import gtin_of
 from gateway.config import Config
 from gateway.core import Core
+from gateway.count_notes import KeptCounts
 from gateway.driver import Driver, Labels, Services, ShopFacts, TagWriter
 from gateway.driver_index import load_driver
 from gateway.errors import ConfigError, GatewayError
@@ -32,11 +35,20 @@ from gateway.prices.pricing import Policy, Pricing
 from gateway.prices.salvaged import alarm, doubted, doubts
 from gateway.prices.studio import Studio
 from gateway.requests import Requests
+from gateway.rules.count_view import CountView
+from gateway.rules.counts import CountPolicy, Counts
+from gateway.rules.items import Items
+from gateway.rules.items import Policy as ItemPolicy
 from gateway.rules.sales import Policy as SalesPolicy
 from gateway.rules.sales import Sales
+from gateway.rules.zones import Zones
 from gateway.sale_notes import KeptSales
 from gateway.sdnotify import Notifier
 from gateway.shop_tls import ShopTls
+from gateway.store.apply_counts import CountTables
+from gateway.store.apply_counts import load as load_counts
+from gateway.store.apply_items import ItemTables
+from gateway.store.apply_items import load as load_items
 from gateway.store.apply_prices import PriceTables, load
 from gateway.store.apply_sales import SaleTables
 from gateway.store.apply_sales import load as load_sales
@@ -44,6 +56,7 @@ from gateway.store.journal import Journal
 from gateway.store.quota import MIB, Quota
 from gateway.store.store import Store
 from gateway.supervisor import Supervisor
+from gateway.tag_notes import KeptItems
 from gateway.tag_requests import TagRequests
 from gateway.ticker import Ticker
 from gateway.till_desk import TillDesk
@@ -76,6 +89,7 @@ class App:
         self._alarm: asyncio.Task[list[m.Fact]] | None = None
         self._batches = -1
         self._disk_trouble = False
+        self._items_due: datetime | None = None
 
     async def run(self) -> int:
         """Start, work until told to stop, stop."""
@@ -101,7 +115,7 @@ class App:
             store_id=config.store.id,
             gateway_id=config.gateway.id,
             clock=self.clock,
-            projections=(Journal(), PriceTables(), SaleTables()),
+            projections=(Journal(), PriceTables(), SaleTables(), ItemTables(), CountTables()),
             quota=Quota(config.quota.business_mib * MIB, config.quota.telemetry_mib * MIB),
             on_trouble=self._on_trouble,
         )
@@ -120,7 +134,7 @@ class App:
     async def _build(self, doubt: str | None) -> list[m.Command]:
         """Build everything from the store; return what must be kept because its rows are in doubt."""
         config = self._config
-        kept, sold = await self.store.write(self._load)  # may take its time
+        kept, sold, items, counts = await self.store.write(self._load)  # may take its time
         if doubt is not None:
             caching = any(device.driver == "checkout_http" for device in config.devices)
             kept = doubted(kept, self.clock.now(), caching=caching)
@@ -135,13 +149,14 @@ class App:
         style = style_for(config.store.currency, config.store.languages, config.prices.link_base)
         self.pricing = Pricing(policy, kept, self._wake)
         self.sales = Sales(SalesPolicy(), sold)
+        self._follow_items(items, counts)
         self.desk = self._desk(kept, sold)
         self.drivers = self._drivers()
         labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
         self.labels = LabelSync(self.pricing, self._submit, labels, Studio(style), self.clock)
-        rules = (self.pricing, self.sales, self.labels)
+        rules = (self.pricing, self.counts, self.sales, self.items, self.labels)
         self.core = Core(self.store, rules, rebuild=self._rebuild, committed=self._committed)
-        self.ticker = Ticker(self.pricing, self.core.submit, self.clock)
+        self.ticker = Ticker(self.pricing, self.core.submit, self.clock, lambda: self.items.next_at)
         self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
         readers = {device: driver for device, driver in self.drivers.items() if isinstance(driver, TagWriter)}
         tags = TagRequests(self.core.submit, readers, config.rfid.writers)
@@ -160,6 +175,18 @@ class App:
                 measure=self.vitals.measure,
             )
         return [] if doubt is None else doubts(kept, self.clock.now())
+
+    def _follow_items(self, items: KeptItems, counts: KeptCounts) -> None:
+        config, rfid, zones = self._config, self._config.rfid, Zones(self._config.zones)
+        policy = ItemPolicy(
+            absent_after_s=rfid.absent_after_s,
+            absent_within_s=rfid.absent_within_min * 60,
+            exit_grace_s=rfid.exit_grace_s,
+            sold_for_s=rfid.sold_for_min * 60,
+        )
+        self.items = Items(policy, zones, items, gtin_of)
+        plans = CountPolicy(rfid.count_limit_min * 60, config.counts, config.store.zone)
+        self.counts = Counts(plans, zones, CountView(self.items), gtin_of, counts)
 
     def _desk(self, kept: notes.Kept, sold: KeptSales) -> TillDesk:
         config, clock = self._config, self.clock
@@ -250,15 +277,21 @@ class App:
     def _committed(self, messages: Sequence[m.Message]) -> None:
         self.prices.committed(messages)
         self.desk.committed(messages)
+        if self.items.next_at != self._items_due:
+            self._items_due = self.items.next_at
+            self.ticker.wake()
 
-    def _load(self, connection: sqlite3.Connection) -> tuple[notes.Kept, KeptSales]:
-        return load(connection, self.clock.now()), load_sales(connection)
+    def _load(self, connection: sqlite3.Connection) -> tuple[notes.Kept, KeptSales, KeptItems, KeptCounts]:
+        now = self.clock.now()
+        return load(connection, now), load_sales(connection), load_items(connection), load_counts(connection)
 
     async def _rebuild(self) -> None:
-        kept, sold = await self.store.write(self._load)
+        kept, sold, items, counts = await self.store.write(self._load)
         kept.now = self.pricing.schedule.now  # what has begun does not go back
         self.pricing.load(kept)
         self.sales.load(sold)
+        self.items.load(items)
+        self.counts.load(counts)
         self._wake()
 
     async def _backlog(self) -> Backlog:

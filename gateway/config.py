@@ -21,6 +21,7 @@ from gateway.driver import DeviceConfig
 from gateway.driver_index import config_type
 from gateway.errors import ConfigError
 from gateway.prices.face_money import style_for
+from gateway.rules.count_schedule import CountPlan
 from gateway.rules.zones import Zone, Zones
 from gateway.uplink.settings import HqConfig
 
@@ -192,6 +193,7 @@ class Config(Section):
     tills: TillsConfig = TillsConfig()
     rfid: RfidConfig = RfidConfig()
     zones: tuple[Zone, ...] = ()
+    counts: tuple[CountPlan, ...] = ()
     codes: tuple[CodeTemplate, ...] = ()
     devices: tuple[SerializeAsAny[DeviceConfig], ...] = ()
 
@@ -213,8 +215,13 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
-    def _zones_do_not_conflict(self) -> Self:
-        Zones(self.zones)
+    def _zones_make_sense(self) -> Self:
+        known = Zones(self.zones)
+        if strange := known.readers() - {device.id for device in self.devices}:
+            raise ValueError(f"[[zone]] antennas: no [[device]] has the id {', '.join(sorted(strange))}")
+        for plan in self.counts:
+            if missing := [zone for zone in plan.zones if known.get(zone) is None]:
+                raise ValueError(f'[[count]] id = "{plan.id}" zones: no [[zone]] has the id "{missing[0]}"')
         return self
 
     def code_table(self) -> CodeTable:
@@ -232,7 +239,11 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "tills": TillsConfig,
     "rfid": RfidConfig,
 }
-LISTS: dict[str, type[BaseModel]] = {"zone": Zone, "code": CodeTemplate}  # [[...]] tables without a driver
+LISTS: dict[str, type[BaseModel]] = {
+    "zone": Zone,
+    "count": CountPlan,
+    "code": CodeTemplate,
+}  # [[...]] tables without a driver
 REQUIRED = ("store", "gateway")
 
 

@@ -6,6 +6,7 @@ exception. Not here: who caches, and what an EPC means to the shop, where one th
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.codes.gtin import check_digit
@@ -92,6 +93,13 @@ def decode(epc_hex: str) -> EpcIdentity | None:
     value >>= surplus
     partition = value >> (coding.bits - 14) & 7  # behind 8 bits of header and 3 of filter
     return None if partition == 7 else _read(coding, coding.splits[partition], value)
+
+
+@lru_cache(maxsize=20_000)
+def gtin_of(epc_hex: str) -> str | None:
+    """Return the product of an item, None when its EPC tells none. Remembers the newest."""
+    identity = decode(epc_hex)
+    return None if identity is None else identity.gtin
 
 
 def raw_uri(epc_hex: str) -> str:

@@ -173,7 +173,7 @@ async def _answer(arriving: Arriving, command_id: str) -> dict[str, Any]:
 
 
 def _key_values(pairs: list[str]) -> dict[str, Any]:
-    """Return `seconds=20 label=0021` as arguments; a value that reads as a whole number, true or false is one."""
+    """Return `seconds=20 label=0021` as arguments; whole numbers, true, false and JSON are told as such."""
     found: dict[str, Any] = {}
     for pair in pairs:
         key, separator, text = pair.partition("=")
@@ -182,8 +182,15 @@ def _key_values(pairs: list[str]) -> dict[str, Any]:
         plain_number = (
             text.isascii() and text.isdigit() and (text == "0" or not text.startswith("0")) and len(text) < 14
         )
-        found[key] = json.loads(text) if plain_number or text in {"true", "false"} else text
+        found[key] = _json(pair, text) if plain_number or text in {"true", "false"} or text[:1] in ("[", "{") else text
     return found
+
+
+def _json(pair: str, text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f'"{pair}": the value begins like JSON and is none: {error}') from None
 
 
 def _good(arguments: argparse.Namespace, table: tables.Table[Any]) -> list[Any]:

@@ -30,7 +30,7 @@ class CountPlan(BaseModel):
     )
     days: tuple[Day, ...] = Field(default=DAYS, min_length=1, description="on which days", examples=[["mon", "thu"]])
     zones: tuple[str, ...] = Field(
-        default=(), description="zones to count; none = all but exits and goods in", examples=[["backroom"]]
+        default=(), description="zones to count; none = all but exits and goods in", examples=[["door"]]
     )
 
 
