@@ -45,7 +45,7 @@ class Reader:
         self._watch = Watch(asyncio.get_running_loop().time(), config.antenna_silent_min * 60)
         self._greeting: asyncio.Future[control.Event] = asyncio.get_running_loop().create_future()
         self._floor = None if config.rssi_floor_dbm is None else round(100 * config.rssi_floor_dbm)
-        self._bad = 0
+        self._bad = self._skipped = 0
         self._told_s = 0.0
         self._running = False
         self.plan: Plan | None = None
@@ -75,7 +75,7 @@ class Reader:
             async with asyncio.timeout(CONNECT_S):
                 event = await self._greeting
         except TimeoutError as error:
-            raise LinkDown(f"{self._config.where}: no greeting in {CONNECT_S:g} s: is this an LLRP reader?") from error
+            raise LinkDown(f"{self._config.where}: no greeting in {CONNECT_S:g} s: an LLRP reader? TLS?") from error
         if event.attempt in HELD:
             evidence = f"{self._config.where}: the reader is held by another client"
             self._services.report("offline", "reader_held", evidence, HELD_STEP)
@@ -204,6 +204,9 @@ class Reader:
         now_s, heard_s = asyncio.get_running_loop().time(), self.session.heard_s
         if not self._running and self.look is None and plan.config.gpi_start is None:
             raise LinkDown(f"{self._config.where}: the reader does not read any more")
+        if self.session.skipped > self._skipped:
+            self._skipped = self.session.skipped
+            self._trouble("bad_reports", f"{self._skipped} messages were too large to be true")
         if self._running and heard_s > self._told_s:
             self._told_s = heard_s
             at = self._services.clock.now() - timedelta(seconds=now_s - heard_s)
