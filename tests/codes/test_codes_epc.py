@@ -69,6 +69,8 @@ def test_the_standards_examples(row: str) -> None:
         "3174257BF4499602D2000001",  # bits that an SSCC reserves
         "3674257BF60000000000000000000000000000000000000000",  # a serial of no character
         "3674257BF6B7A60032C2BF1000000000000000000000000000",  # zeros before another character
+        "380000000000060C183060C183060C183060C183060C18200000",  # a GIAI of 31 characters
+        "3814000001800000000000000000000000000000000000000040",  # one bit behind the last whole character
         "E28011700000020F1234ABCD",  # a tag's own number, nothing of GS1
         "3574257BF7194E4000001A85",  # GID: not decoded
         "000000000000000000000000",
