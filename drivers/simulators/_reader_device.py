@@ -214,8 +214,8 @@ class Reader:
             self.stall_until_s = 0.0
             if self.client is not None:
                 self.client.catch_up()
-        self.inventory.beat()
         self.outbox.drain()
+        self.inventory.beat()
         period_ms = self.settings.keepalive_ms
         if period_ms and self.client is not None and not self.stalled and self.now_s >= self._keepalive_s:
             self._keepalive_s = self.now_s + period_ms / 1000
@@ -239,9 +239,7 @@ class Reader:
         return message(EVENT, self._next(), tlv(246, stamp, parameter), version=self.outbox.version)
 
     def _tell_level(self, percent: int) -> None:
-        if events.BUFFER in self.settings.events and self._is_open():
-            self._write(self._event(tlv(250, bytes([percent]))))
+        self.tell(events.BUFFER, tlv(250, bytes([percent])))
 
     def _tell_overflow(self) -> None:
-        if self._is_open():
-            self._write(self._event(tlv(251)))
+        self.outbox.offer(self._event(tlv(251)))

@@ -14,6 +14,7 @@ from drivers.simulators._reader_wire import HEADER
 
 RO_ACCESS_REPORT = 61
 MOST_GATHERED = 50_000  # of different tags and antennas, when the client asks for no reports
+MOST_EVENTS = 100  # that wait beside the reports
 MOST_IN_REPORT = 200  # tag reports in one message
 WARN_SHARE = 0.8
 Tails = Callable[[Heard], bytes]
@@ -115,7 +116,7 @@ class Outbox:
         """Send a message now or later; one that finds no room is lost."""
         if not self._kept and self._is_open():
             self._sent(data, entries)
-        elif self.held + entries > self._limit or len(self._kept) >= self._limit:
+        elif self.held + entries > self._limit or len(self._kept) >= self._limit + MOST_EVENTS:
             self.lost += entries
             if not self._spilt:
                 self._spilt = True

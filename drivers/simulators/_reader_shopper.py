@@ -50,6 +50,7 @@ class Shoppers:
         self._floors = [zone for zone in layout.of_kind("floor") if zone.name != "by-door"]
         self._fitting = layout.of_kind("fitting")
         self._till = layout.of_kind("till")
+        self._taken: set[int] = set()  # numbers of the items in somebody's hands
         self.came = self.stole = 0
 
     def begin(self) -> None:
@@ -65,7 +66,9 @@ class Shoppers:
         self.came += 1
         shelf = self._rng.choice(self._floors)
         count = min(self._rng.randint(1, MOST_CARRIED), len(shelf.tags))
-        items = [tag for tag in self._world.any_of([shelf], count) if tag.sold_s is None]
+        seen = self._world.any_of([shelf], count)
+        items = [tag for tag in seen if tag.sold_s is None and tag.number not in self._taken]
+        self._taken.update(tag.number for tag in items)
         self._after(self._habits.browse_s, self._decide, items, shelf)
 
     def _decide(self, items: list[Tag], shelf: Zone) -> None:
@@ -80,7 +83,7 @@ class Shoppers:
 
     def _choose(self, items: list[Tag], shelf: Zone) -> None:
         if self._rng.random() >= self._habits.buys:
-            self._carry(items, self._rng.choice([shelf, *self._floors]))  # not always where it belongs
+            self._put_back(items, self._rng.choice([shelf, *self._floors]))  # not always where it belongs
             return
         if self._till:
             self._carry(items, self._till[0])
@@ -89,7 +92,8 @@ class Shoppers:
     def _pay(self, items: list[Tag], shelf: Zone) -> None:
         if self._habits.pays_itself:
             for tag in items:
-                self._world.sell(tag)
+                if tag.zone is not None:  # a hook may have carried it away
+                    self._world.sell(tag)
             self._leave(items)
         else:
             self._timeline.after(self._habits.patience_s / self._speed, self._give_up, items, shelf)
@@ -97,13 +101,18 @@ class Shoppers:
     def _give_up(self, items: list[Tag], shelf: Zone) -> None:
         """Leave with what was sold meanwhile, put the rest back."""
         self._leave([tag for tag in items if tag.sold_s is not None])
-        self._carry([tag for tag in items if tag.sold_s is None], shelf)
+        self._put_back([tag for tag in items if tag.sold_s is None], shelf)
 
     def _carry(self, items: list[Tag], zone: Zone) -> None:
         for tag in items:
             self._world.move(tag, zone)
 
+    def _put_back(self, items: list[Tag], zone: Zone) -> None:
+        self._carry(items, zone)
+        self._taken.difference_update(tag.number for tag in items)
+
     def _leave(self, items: list[Tag]) -> None:
+        self._taken.difference_update(tag.number for tag in items)
         for tag in items:
             if tag.zone is not None:
                 self._world.walk(tag)
