@@ -80,7 +80,7 @@ class Config(DeviceConfig):
         default=None,
         ge=50,
         le=60_000,
-        description="report also what is less after so many milliseconds; needed with report_every",
+        description="fetch also what is less every so many milliseconds; needed with report_every",
         examples=[250],
     )
     gpi_start: int | None = Field(

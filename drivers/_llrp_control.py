@@ -228,6 +228,11 @@ def release() -> bytes:
     return messages.ENABLE_EVENTS_AND_REPORTS().to_bytes()
 
 
+def get_report() -> bytes:
+    """Fetch what was read and not reported yet."""
+    return messages.GET_REPORT().to_bytes()
+
+
 def close() -> bytes:
     """Say good-bye."""
     return messages.CLOSE_CONNECTION().to_bytes()

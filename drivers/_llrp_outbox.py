@@ -50,9 +50,14 @@ class Outbox:
             self._reads = []
             self._done.append(TagReads(at=self._now(), source=self._source, reads=reads))
 
+    @property
+    def full(self) -> bool:
+        """Tell whether no more should be read."""
+        return self._count >= READS_MAX or len(self._done) >= OTHERS_MAX
+
     async def room(self) -> None:
         """Return when there is room for more."""
-        while self._count >= READS_MAX or len(self._done) >= OTHERS_MAX:
+        while self.full:
             self._emptied.clear()
             await self._emptied.wait()
 

@@ -58,6 +58,8 @@ class Reader:
             group.create_task(self._outbox.run(emit), name=f"{self._config.id} outbox")
             plan = await self.prepare()
             await self._set_up(plan)
+            if self._config.report_ms is not None:
+                group.create_task(self._fetch(self._config.report_ms / 1000), name=f"{self._config.id} reports")
             while True:
                 self._tell(plan)
                 await asyncio.sleep(HEARD_S)
@@ -115,6 +117,12 @@ class Reader:
     async def asked(self, request: bytes) -> control.LLRPMessage:
         """Ask and return the answer. Raises LinkDown, BadFrame, or Rejected with the reader's reason."""
         return control.answer(await self.session.ask(request))
+
+    async def _fetch(self, every_s: float) -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            if not self._outbox.full:  # else the reader had better keep it
+                await self.session.tell(control.get_report())
 
     async def _either(self, full: bytes, plain: bytes, what: str) -> None:
         """Ask for all; a reader that refuses is asked for what every reader knows."""

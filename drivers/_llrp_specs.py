@@ -1,8 +1,7 @@
 """What a reader is told to read (ROSpec) and to do with a tag (AccessSpec), as messages. Pure.
 
 Started by us, stopped by nobody: an inventory runs until the reader is told otherwise; with `gpi_start` it runs while
-an input is high. LLRP 1.0.1 knows no report "every so many milliseconds"; an inventory that ends and begins again after
-`report_ms`, with a report at its end, is the same.
+an input is high. LLRP 1.0.1 knows no report "every so many milliseconds": what is less than `report_every` is fetched.
 Source: LLRP 1.0.1, 11.2 (ROSpec), 12.2 (AccessSpec), 16.2 (Gen2 parameters).
 """
 
@@ -50,13 +49,12 @@ def add_rospec(plan: Plan, *, extensions: bool = True) -> bytes:
     """Tell the reader what to read; without `extensions` no vendor's parameters are in it."""
     config, vendor = plan.config, plan.vendor if extensions else None
     commands = {antenna: _command(plan, config.session, vendor) for antenna in plan.antennas}
-    inventory = _inventory(plan, commands, config.report_ms or 0)
-    return _add(ROSPEC_ID, _boundary(plan), inventory, _report(config.report_every, vendor))
+    return _add(ROSPEC_ID, _boundary(plan), _inventory(plan, commands), _report(config.report_every, vendor))
 
 
 def add_look(plan: Plan, antenna: int) -> bytes:
     """Tell the reader to tell every tag that one antenna hears, at once and again: session 0 forgets quickly."""
-    return _add(LOOK_ID, _untriggered(), _inventory(plan, {antenna: _command(plan, 0, None)}, 0), _report(1, None))
+    return _add(LOOK_ID, _untriggered(), _inventory(plan, {antenna: _command(plan, 0, None)}), _report(1, None))
 
 
 def add_access(epc: str, antenna: int, operation: Operation) -> bytes:
@@ -131,8 +129,7 @@ def _untriggered() -> params.ROBoundarySpec:
     )
 
 
-def _inventory(plan: Plan, commands: dict[int, params.C1G2InventoryCommand], again_ms: int) -> params.AISpec:
-    ends = enums.AISpecStopTriggerType.Duration if again_ms else enums.AISpecStopTriggerType.Null
+def _inventory(plan: Plan, commands: dict[int, params.C1G2InventoryCommand]) -> params.AISpec:
     antennas = [
         params.AntennaConfiguration(
             antenna_id=antenna,
@@ -143,7 +140,7 @@ def _inventory(plan: Plan, commands: dict[int, params.C1G2InventoryCommand], aga
     ]
     return params.AISpec(
         antenna_ids=list(commands),
-        ai_spec_stop_trigger=params.AISpecStopTrigger(ai_spec_stop_trigger_type=ends, duration_trigger=again_ms),
+        ai_spec_stop_trigger=params.AISpecStopTrigger(),
         inventory_parameter_specs=[
             params.InventoryParameterSpec(
                 inventory_parameter_spec_id=1, protocol_id=GEN2, antenna_configurations=antennas
@@ -176,7 +173,7 @@ def _search(search: str | None, vendor: Vendor | None) -> list[CustomParameter]:
 
 def _report(every: int, vendor: Vendor | None) -> params.ROReportSpec:
     return params.ROReportSpec(
-        ro_report_trigger=enums.ROReportTriggerType.Upon_N_Tags_Or_End_Of_AISpec,
+        ro_report_trigger=enums.ROReportTriggerType.Upon_N_Tags_Or_End_Of_ROSpec,
         n=every,
         tag_report_content_selector=params.TagReportContentSelector(
             enable_ro_spec_id=True,

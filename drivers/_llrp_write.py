@@ -42,36 +42,40 @@ KILL_WORD, ACCESS_WORD = 0, 2  # Gen2, 6.3.2.1.1: the reserved bank
 
 async def write(reader: Reader, plan: Plan, order: TagOrder) -> None:
     """Do what is ordered. Raises Rejected: the tag is not alone, or tag or reader refused."""
-    operation, give = await asyncio.to_thread(_operations, plan, order)
+    ways, gifts = await asyncio.to_thread(_operations, plan, order)
     if order.antenna not in plan.antennas:
         there = ", ".join(map(str, plan.antennas))
         raise Rejected(f"{plan.config.id} does not use antenna {order.antenna}; it uses {there}")
     async with _looking(reader, plan, order.antenna) as look:
         await _must_hear(look, order.epc, "before the write")
-        result = await _access(reader, look, order, operation)
-        if result.code and give is not None:  # perhaps it was never given the shop's password
-            _must_succeed(await _access(reader, look, order, give), order)
-            result = await _access(reader, look, order, operation)
+        result = await _first_that_works(reader, look, order, ways)
+        if result.code and gifts:  # perhaps it was never given the shop's password
+            _must_succeed(await _first_that_works(reader, look, order, gifts), order)
+            result = await _first_that_works(reader, look, order, ways)
         _must_succeed(result, order)
         after = {"encode": order.new_epc, "lock": order.epc, "kill": None}
         await _must_hear(look, after[order.action], "after the write")
 
 
-def _operations(plan: Plan, order: TagOrder) -> tuple[Operation, Write | None]:
-    """Return what is to be done, and what to do before when that fails. Reads the passwords: call it in a thread."""
+def _operations(plan: Plan, order: TagOrder) -> tuple[list[Operation], list[Operation]]:
+    """Return ways to do it, and ways to give the tag the password that it lacks if none of them works.
+
+    Reads the passwords: call it in a thread.
+    """
     access = _password(plan.config.access_password_file, "access_password_file")
+    keys = list(dict.fromkeys((access, EMPTY)))  # a new tag has none yet
     match order.action:
         case "encode":
-            return _encode(order, access), None
+            return [_encode(order, key) for key in keys], []
         case "lock":
             if access == EMPTY:
                 raise Rejected("lock: without access_password_file anybody could unlock the tag")
-            return Lock(access), Write(RESERVED_BANK, ACCESS_WORD, access.to_bytes(4), EMPTY)
+            return [Lock(access)], [Write(RESERVED_BANK, ACCESS_WORD, access.to_bytes(4), EMPTY)]
         case "kill":
             kill = _password(plan.config.kill_password_file, "kill_password_file")
             if kill == EMPTY:
                 raise Rejected("kill: a tag can be killed only with a password; set kill_password_file")
-            return Kill(kill), Write(RESERVED_BANK, KILL_WORD, kill.to_bytes(4), access)
+            return [Kill(kill)], [Write(RESERVED_BANK, KILL_WORD, kill.to_bytes(4), key) for key in keys]
 
 
 def _encode(order: TagOrder, password: int) -> Write:
@@ -127,6 +131,14 @@ async def _must_hear(look: Look, epc: str | None, when: str) -> None:
 def _must_succeed(result: OpResult, order: TagOrder) -> None:
     if result.code:
         raise Rejected(f"{order.action}: the tag refused ({code_name(result.kind, result.code)})")
+
+
+async def _first_that_works(reader: Reader, look: Look, order: TagOrder, ways: list[Operation]) -> OpResult:
+    result = await _access(reader, look, order, ways[0])
+    for way in ways[1:]:
+        if result.code:
+            result = await _access(reader, look, order, way)
+    return result
 
 
 async def _access(reader: Reader, look: Look, order: TagOrder, operation: Operation) -> OpResult:
