@@ -9,7 +9,7 @@ from typing import Literal
 from drivers._oepl_record import EPOCH_FLOOR, TagRecord
 from drivers._oepl_tagtype import TagType
 from gateway.driver import Face
-from gateway.messages import LabelFailed, LabelHealth, LabelSeen, LabelShown, LabelStored
+from gateway.messages import LabelFailed, LabelHealth, LabelSeen, LabelShown
 
 Outcome = Literal["never_sent", "settled", "unsettled"]
 Proof = Literal["pixels", "hash"]
@@ -53,56 +53,14 @@ def label_health(record: TagRecord, at: datetime, source: str) -> LabelHealth:
     )
 
 
-def label_stored(face: Face, at: datetime, source: str) -> LabelStored:
-    """Return the fact that the label holds all bytes of the face."""
-    return LabelStored(
-        at=at,
-        source=source,
-        cause=face.wave,
-        label=face.label,
-        gtin=face.gtin,
-        price_minor=face.price_minor,
-        currency=face.currency,
-        wave=face.wave,
-        digest=face.digest,
-        revision=face.revision,
-    )
-
-
 def label_shown(face: Face, proof: Proof, image: str | None, at: datetime, source: str) -> LabelShown:
     """Return the fact that the glass shows the face; `image` is `image_of` the tag then."""
-    return LabelShown(
-        at=at,
-        source=source,
-        cause=face.wave,
-        label=face.label,
-        gtin=face.gtin,
-        price_minor=face.price_minor,
-        currency=face.currency,
-        wave=face.wave,
-        digest=face.digest,
-        revision=face.revision,
-        proof=proof,
-        image=image,
-    )
+    return LabelShown.of(face, at, source, proof=proof, image=image)
 
 
 def label_failed(face: Face, reason: str, outcome: Outcome, at: datetime, source: str) -> LabelFailed:
     """Return the fact that the face was not, or is no longer, proven."""
-    return LabelFailed(
-        at=at,
-        source=source,
-        cause=face.wave,
-        label=face.label,
-        gtin=face.gtin,
-        price_minor=face.price_minor,
-        currency=face.currency,
-        wave=face.wave,
-        digest=face.digest,
-        revision=face.revision,
-        reason=reason,
-        outcome=outcome,
-    )
+    return LabelFailed.of(face, at, source, reason=reason, outcome=outcome)
 
 
 def _instant(epoch: int) -> datetime | None:

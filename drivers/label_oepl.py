@@ -23,7 +23,7 @@ from typing import Literal
 from pydantic import Field
 
 from drivers._oepl_calls import Calls, Link
-from drivers._oepl_facts import Proof, image_of, label_failed, label_shown, label_stored
+from drivers._oepl_facts import Proof, image_of, label_failed, label_shown
 from drivers._oepl_health import wanted_settings, wrong_settings
 from drivers._oepl_link import AiohttpLink
 from drivers._oepl_push import NotShown, Push
@@ -32,7 +32,7 @@ from drivers._oepl_station import Lane, Station
 from drivers._oepl_tell import Teller, uninterrupted
 from gateway.driver import DeviceConfig, Emit, Face, Services
 from gateway.errors import Rejected
-from gateway.messages import Fact
+from gateway.messages import Fact, LabelStored
 
 WISHES_MAX = 250  # labels with work in hand: the slots that the access point's radio has
 OVERTAKEN_MAX = 32  # wishes for one label that were replaced and not yet told
@@ -164,7 +164,7 @@ class Driver:
         assert self._calls is not None
         push = Push(self._station, self._calls, lane, face, self._uploads, self._config.proof)
         try:
-            proof = await push.run(lambda: self._send(label_stored(face, self._now(), self._config.id)))
+            proof = await push.run(lambda: self._send(LabelStored.of(face, self._now(), self._config.id)))
         except NotShown as error:
             _log.info("%s: not shown: %s (%s)", face.label, error.reason, error.outcome)
             lane.verdict = label_failed(face, error.reason, error.outcome, self._now(), self._config.id)

@@ -27,6 +27,7 @@ from gateway.driver import Driver, Labels, Services, ShopFacts, TagWriter
 from gateway.driver_index import load_driver
 from gateway.errors import ConfigError, GatewayError
 from gateway.health import HealthBoard
+from gateway.pauses import Pauses
 from gateway.prices.answers import PriceAnswers, Upstream
 from gateway.prices.board import PriceBoard
 from gateway.prices.face_money import style_for
@@ -66,7 +67,7 @@ from gateway.uplink.mqtt import Uplink
 from gateway.uplink.topics import Topics
 from gateway.vitals import Backlog, Vitals
 
-BEFORE_THE_CORE = ("devices", "labels", "leases", "ticker", "vitals", "clock", "journal", "health")
+BEFORE_THE_CORE = ("devices", "labels", "leases", "ticker", "vitals", "clock", "journal", "health", "pauses")
 STOP_STEP_S = 0.5  # each of the short steps of the stop; the whole stays below 5 s
 DEVICES_STOP_S = 2.3
 GOODBYE_S = 1.1  # the line to head office says that we leave
@@ -220,6 +221,7 @@ class App:
         self._spawn("ticker", self.ticker.run)
         self._spawn("vitals", self.vitals.run, self.core.emit)
         self._spawn("clock", self.clock.run)
+        self._spawn("pauses", Pauses(lambda: self.core.batches).run)
         folder, keep_days = self._config.gateway.data_dir / "journal", self._config.journal.keep_days
         self._spawn("journal", Archivist(self.store, self.clock, folder, keep_days).run)
         self._tasks["watchdog"] = asyncio.create_task(self._watchdog(), name="watchdog")
@@ -288,7 +290,7 @@ class App:
     async def _rebuild(self) -> None:
         kept, sold, items, counts = await self.store.write(self._load)
         kept.now = self.pricing.schedule.now  # what has begun does not go back
-        self.pricing.load(kept)
+        await asyncio.to_thread(self.pricing.load, kept)  # half a second's work; tills ask for prices meanwhile
         self.sales.load(sold)
         self.items.load(items)
         self.counts.load(counts)

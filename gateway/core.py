@@ -6,13 +6,15 @@ when the disk or the rules are slower than the devices, `emit` waits, which hold
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from gateway.errors import GatewayError, StoreError
 from gateway.messages import Command, Fact, Message, Reading
 
 INBOX_ENTRIES = 256  # waiting calls of emit and submit; each carries what its caller had in hand
+TURN_S = 0.001  # of work; then whoever waits for the event loop, a till for a price above all, gets a turn
 BATCH_MESSAGES = 1000  # most messages in one commit: 75 ms of work if all are of tills, 15 ms if of sensors
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,14 @@ class Rule(Protocol):
 
     def feed(self, message: Message) -> Sequence[Message]:
         """Return what follows: facts (kept and sent up) and notes to the store (commands)."""
+
+
+@runtime_checkable
+class LongRule(Rule, Protocol):
+    """A rule whose answer to one message may take long: it gives the same as `feed` step by step."""
+
+    def steps(self, message: Message) -> Iterable[Sequence[Message]]:
+        """Yield what follows, a little at a time. No other message is fed before the end."""
 
 
 class Appender(Protocol):
@@ -78,6 +88,8 @@ class Core:
     ) -> None:
         self._store = store
         self._rules = tuple(rules)
+        self._steps = tuple(r.steps if isinstance(r, LongRule) else partial(_one_step, r) for r in rules)
+        self._one_batch, self._turn_ends = asyncio.Lock(), 0.0
         self._rebuild, self._committed = rebuild, committed
         self._inbox: asyncio.Queue[_Entry] = asyncio.Queue(INBOX_ENTRIES)
         self._hearers: dict[type[Message], tuple[int, ...]] = {}
@@ -114,6 +126,8 @@ class Core:
 
     async def drain(self) -> None:
         """Commit what still waits (call after `run` was cancelled and the devices are silent)."""
+        async with self._one_batch:
+            pass  # the batch in hand, if `run` was cancelled in the middle of it
         while not self._inbox.empty():
             await self._commit(self._gather(self._inbox.get_nowait()))
 
@@ -126,6 +140,11 @@ class Core:
         return entries
 
     async def _commit(self, entries: list[_Entry]) -> None:
+        async with self._one_batch:  # also when `drain` comes while the last batch of `run` is in hand
+            await self._commit_batch(entries)
+
+    async def _commit_batch(self, entries: list[_Entry]) -> None:
+        self._turn_ends = asyncio.get_running_loop().time() + TURN_S
         kept: list[Message] = []
         answers: list[_Answer] = []
         for entry in entries:
@@ -134,7 +153,7 @@ class Core:
                 _fail([_Answer(entry.done, [])], refused)
                 continue
             try:
-                followed = self._consequences(entry.messages)
+                followed = await self._consequences(entry.messages)
             except Exception as bug:
                 log.exception("a rule failed; this message is not taken", extra={"kind": _kinds(entry)})
                 _fail([_Answer(entry.done, [])], GatewayError(f"internal error, see the gateway's log: {bug!r}"))
@@ -161,22 +180,31 @@ class Core:
             if not done.done():
                 done.set_result(followed)
 
-    def _consequences(self, messages: Sequence[Message]) -> list[Message]:
+    async def _consequences(self, messages: Sequence[Message]) -> list[Message]:
         kept: list[Message] = []
         for message in messages:
             if not isinstance(message, Reading):
                 kept.append(message)
             for number in self._hear(type(message)):
-                self._feed(number, message, kept)
+                await self._feed(number, message, kept)
         return kept
 
-    def _feed(self, number: int, message: Message, kept: list[Message]) -> None:
+    async def _feed(self, number: int, message: Message, kept: list[Message]) -> None:
         """Let one rule hear a message, and the rules after it what it says: never back, so there is an end."""
-        for said in self._rules[number].feed(message):
-            kept.append(said)
-            for later in self._follow(type(said)):
-                if later > number:
-                    self._feed(later, said, kept)
+        for step in self._steps[number](message):
+            for said in step:
+                kept.append(said)
+                for later in self._follow(type(said)):
+                    if later > number:
+                        await self._feed(later, said, kept)
+            await self._let_others()
+
+    async def _let_others(self) -> None:
+        """Give the event loop to others now and then. They read what the rules know; nothing is fed meanwhile."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._turn_ends:
+            await asyncio.sleep(0)
+            self._turn_ends = asyncio.get_running_loop().time() + TURN_S
 
     def _hear(self, kind: type[Message]) -> tuple[int, ...]:
         found = self._hearers.get(kind)
@@ -191,6 +219,10 @@ class Core:
             wanted = [getattr(rule, "follows", ()) for rule in self._rules]
             found = self._followers[kind] = tuple(n for n, kinds in enumerate(wanted) if issubclass(kind, kinds))
         return found
+
+
+def _one_step(rule: Rule, message: Message) -> tuple[Sequence[Message]]:
+    return (rule.feed(message),)
 
 
 def _fail(answers: list[_Answer], error: GatewayError) -> None:

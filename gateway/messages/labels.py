@@ -1,6 +1,7 @@
 """Facts about shelf labels: what was sent to a glass, and what it was proven to show."""
 
-from typing import ClassVar, Literal
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import AwareDatetime
 
@@ -16,6 +17,25 @@ class LabelBound(Fact):
     facing: str | None
 
 
+class _OneFace(Protocol):
+    """A face for one label, as a driver is given it or as leave is asked for it."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def gtin(self) -> str | None: ...
+    @property
+    def price_minor(self) -> int | None: ...
+    @property
+    def currency(self) -> str | None: ...
+    @property
+    def wave(self) -> str | None: ...
+    @property
+    def digest(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+
+
 class LabelFact(Fact):
     """What all facts of one face on one label say. A null `gtin` is a face without a price (spare label)."""
 
@@ -26,6 +46,23 @@ class LabelFact(Fact):
     wave: str | None
     digest: Digest
     revision: int
+
+    @classmethod
+    def of(cls, face: _OneFace, at: datetime, source: str, **more: Any) -> Self:  # noqa: ANN401 - its own fields
+        """Return the fact of a face, caused by its wave."""
+        return cls(
+            at=at,
+            source=source,
+            cause=face.wave,
+            label=face.label,
+            gtin=face.gtin,
+            price_minor=face.price_minor,
+            currency=face.currency,
+            wave=face.wave,
+            digest=face.digest,
+            revision=face.revision,
+            **more,
+        )
 
 
 class LabelSent(LabelFact):

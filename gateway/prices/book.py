@@ -53,12 +53,15 @@ class Book:
         self._by_gtin: dict[str, list[BookedWave]] = {}
         self._instants: list[tuple[datetime, str]] = []
 
+    def index(self, booked: BookedWave, gtins: Iterable[str]) -> None:
+        """Let products know of their lines in a wave; to be done for all of them before it is added."""
+        for gtin in gtins:
+            self._by_gtin.setdefault(gtin, []).append(booked)
+
     def add(self, booked: BookedWave) -> None:
         """Enter a wave; its instants are remembered."""
         wave = booked.wave
         self.waves[wave.id] = booked
-        for gtin in booked.lines:
-            self._by_gtin.setdefault(gtin, []).append(booked)
         for instant in (wave.effective_at, wave.expires_at, booked.withdrawn_at):
             if instant is not None:
                 heapq.heappush(self._instants, (instant, wave.id))
@@ -105,7 +108,10 @@ class Book:
         """Drop lines that can never matter again, and waves of which nothing is left; return the lines by wave."""
         gone: dict[str, list[str]] = {}
         for gtin in gtins:
-            booked = sorted(self._by_gtin.get(gtin, ()), key=_rank, reverse=True)
+            lines = self._by_gtin.get(gtin, [])
+            if len(lines) == 1 and not lines[0].over(now):
+                continue
+            booked = sorted(lines, key=_rank, reverse=True)
             keep = _useful(booked, now)
             self._by_gtin[gtin] = keep
             for wave in booked:

@@ -9,6 +9,7 @@ from gateway import messages as m
 from gateway.prices.progress import Progress
 from gateway.prices.schedule import Schedule, Turn
 from gateway.prices.shelf import Shelf
+from gateway.prices.work import PAUSE, Steps, pages
 
 NAMED_EXCEPTIONS = 200
 
@@ -45,26 +46,27 @@ def converged(progress: Progress | None, schedule: Schedule, at: datetime) -> li
     ]
     if progress.excepted:
         out.append(m.AlarmCleared(at=at, source=m.GATEWAY, cause=progress.wave, alarm=_alarm(progress)))
-    return [*out, *schedule.states(progress.wave, at), *schedule.forget(progress.wave, at)]
+    schedule.sweep(progress.wave)
+    return [*out, *schedule.states(progress.wave, at)]
 
 
-def late(schedule: Schedule, shelf: Shelf, alarm_s: float, at: datetime) -> list[m.Message]:
+def late(schedule: Schedule, shelf: Shelf, alarm_s: float, at: datetime) -> Steps:
     """Name the labels of every wave whose time is over, once a wave.
 
     `at` may be past the instant where a doubtful clock stopped the schedule: labels are late all the same. A label with
     nothing to show and nothing on its glass (its product was removed) is waited for no longer.
     """
-    out: list[m.Message] = []
     for progress in schedule.waves.open_ones():
         over = (max(schedule.now, at) - progress.since).total_seconds() >= alarm_s
         if not (progress.announced and progress.pending and over):
             continue
-        progress.pending = {label for label in progress.pending if shelf.target(shelf.glass(label)) is not None}
+        for page in pages(list(progress.pending)):
+            progress.pending.difference_update(label for label in page if shelf.target(shelf.glass(label)) is None)
+            yield PAUSE
         if progress.pending and not progress.excepted:
             progress.excepted = True
-            out += [*_exceptions(progress, shelf, at), *schedule.states(progress.wave, at)]
-        out += converged(progress, schedule, at)
-    return out
+            yield [*_exceptions(progress, shelf, at), *schedule.states(progress.wave, at)]
+        yield converged(progress, schedule, at)
 
 
 def _exceptions(progress: Progress, shelf: Shelf, at: datetime) -> list[m.Message]:

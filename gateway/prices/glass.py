@@ -8,7 +8,6 @@ drawn last. Order comes from revisions alone, because a wall clock may step back
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal, NamedTuple
 
 State = Literal["sent", "settled", "proven"]
@@ -69,7 +68,7 @@ class Glass:
         self.entries = (*self.entries, entry)
         self.revision = self.in_flight = entry.revision
 
-    def show(self, revision: int, via: str, _at: datetime, image: str | None = None) -> bool:
+    def show(self, revision: int, via: str, image: str | None = None) -> bool:
         """Note that a face was proven. False: not one of ours (a late report from before a sign-off).
 
         A proof says nothing about what another access point may have drawn after it, even when it is heard later.
@@ -84,7 +83,7 @@ class Glass:
         self.failures, self.trouble, self.doubted = 0, None, False
         return True
 
-    def fail(self, revision: int, via: str, outcome: str, reason: str, _at: datetime) -> None:
+    def fail(self, revision: int, via: str, outcome: str, reason: str) -> None:
         """Note that an attempt ended without proof, or that a proven face came into doubt."""
         mine = [e for e in self.entries if e.revision == revision and e.via == via]
         if self.in_flight == revision:
@@ -99,7 +98,7 @@ class Glass:
             self.failures += 1
             self.trouble = reason
 
-    def left(self, via: str, _at: datetime) -> bool:
+    def left(self, via: str) -> bool:
         """Note that `via` holds nothing any more: what it was given is on the glass or gone. False: no change."""
         before = self.entries
         self.entries = tuple(self._settled(e) if e.via == via and e.state == "sent" else e for e in before)

@@ -9,9 +9,12 @@ from datetime import datetime
 
 from gateway.messages import Fact, LineRefused, PriceLine, PricePart, Product, Wave, WaveRefused
 from gateway.prices.book import Book
+from gateway.prices.work import PAUSE, Work, pages
 
 KNOWN = 20_000  # ids of waves that a replay is recognised by
 INCOMPLETE = 200  # waves that wait for parts at the same time
+
+Bad = tuple[int, int, str | None, str]  # part, line, GTIN, reason
 
 
 def wave_key(wave: Wave) -> str:
@@ -100,26 +103,26 @@ class Bench:
         return f"changes the price by {change:+.0f} %, this shop allows {self.absurd_change_percent:g} %"
 
 
-def judge(
-    parts: Iterable[PricePart], bench: Bench
-) -> tuple[dict[str, PriceLine], list[tuple[int, int, str | None, str]]]:
-    """Return the good lines by GTIN, and the refused as (part, line, gtin, reason)."""
+def judge(parts: Iterable[PricePart], bench: Bench) -> Work[tuple[dict[str, PriceLine], list[Bad]]]:
+    """Return the good lines by GTIN, and the refused."""
     good: dict[str, PriceLine] = {}
-    bad: list[tuple[int, int, str | None, str]] = []
+    bad: list[Bad] = []
     for part in parts:
         bad.extend((part.part, r.line, r.gtin, r.reason) for r in part.refused)
         refused_here = {r.line for r in part.refused}
         numbers = (n for n in range(len(part.lines) + len(part.refused)) if n not in refused_here)
-        for number, line in zip(numbers, part.lines, strict=False):
-            fault = "twice in this wave" if line.gtin in good else bench.fault(line, part.wave)
-            if fault is None:
-                good[line.gtin] = line
-            else:
-                bad.append((part.part, number, line.gtin, fault))
+        for page in pages(zip(numbers, part.lines, strict=False)):
+            for number, line in page:
+                fault = "twice in this wave" if line.gtin in good else bench.fault(line, part.wave)
+                if fault is None:
+                    good[line.gtin] = line
+                else:
+                    bad.append((part.part, number, line.gtin, fault))
+            yield PAUSE
     return good, bad
 
 
-def line_facts(wave: Wave, bad: Iterable[tuple[int, int, str | None, str]], at: datetime, source: str) -> list[Fact]:
+def line_facts(wave: Wave, bad: Iterable[Bad], at: datetime, source: str) -> list[Fact]:
     """Return one refusal fact for each bad line."""
     return [
         LineRefused(at=at, source=source, cause=wave.id, wave=wave.id, part=part, line=line, gtin=gtin, reason=reason)

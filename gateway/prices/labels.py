@@ -20,7 +20,7 @@ from gateway import notes
 from gateway.driver import Clock, Face, Labels
 from gateway.errors import Refused, Rejected
 from gateway.prices.face import stamp
-from gateway.prices.face_content import Panel
+from gateway.prices.face_content import Content, Panel
 from gateway.prices.pricing import Pricing
 from gateway.prices.shelf import Wish
 from gateway.prices.studio import Studio
@@ -28,6 +28,7 @@ from gateway.prices.studio import Studio
 AT_ONCE = 64  # labels looked at in one go: one commit for all their `LabelSent`
 RETRY_FIRST_S, RETRY_MAX_S = 5.0, 600.0
 TOLD = 10_000  # refused faces that are not told again
+STAGE_AGAIN_S = 5.0  # a wave whose labels are not heard yet is looked at again
 STAGE_SHARE = 0.9  # of a coming wave's labels must have been heard before its faces are drawn ahead
 WINDOW = 200  # faces that one access point has in hand from us; it may hold 200 labels
 SHOW_S = 10.0  # a driver takes a face over at once, or is taken for broken
@@ -194,17 +195,10 @@ class LabelSync:
         except Exception as error:  # noqa: BLE001 - one bad driver harms nobody else
             log.warning("a driver did not take a face: %r", error, extra={"device": via, "once": f"show {via}"})
             await self._submit(
-                m.LabelFailed(
-                    at=self._clock.now(),
-                    source=via,
-                    cause=face.wave,
-                    label=face.label,
-                    gtin=face.gtin,
-                    price_minor=face.price_minor,
-                    currency=face.currency,
-                    wave=face.wave,
-                    digest=face.digest,
-                    revision=face.revision,
+                m.LabelFailed.of(
+                    face,
+                    self._clock.now(),
+                    via,
                     reason="driver_refused",
                     outcome="never_sent" if isinstance(error, Rejected) else "unsettled",
                 )
@@ -231,6 +225,7 @@ class LabelSync:
             return []
         revision = self._pricing.shelf.glass(wish.label).revision + 1
         pixels = stamp(face, route.panel, revision)
+        await asyncio.sleep(0)  # tills ask for prices meanwhile
         panel = route.panel
         return [
             _Push(
@@ -288,20 +283,26 @@ class LabelSync:
         while True:
             await self._stage_wake.wait()
             self._stage_wake.clear()
-            for wave, pairs in self._pricing.upcoming():
-                panels = [(content, self._routes[label].panel) for label, content in pairs if label in self._routes]
-                if len(panels) < STAGE_SHARE * len(pairs) and not self._pricing.in_force(wave):
-                    continue  # too few of its labels were heard yet: later, at its instant at the latest
-                refused = 0
-                for start in range(0, len(panels), AT_ONCE):
-                    faces = await self._studio.drawn(panels[start : start + AT_ONCE])
-                    refused += sum(isinstance(face, Refused) for face in faces)
-                await self._submit(
-                    notes.FacesStaged(
-                        at=self._clock.now(),
-                        source=m.GATEWAY,
-                        wave=wave,
-                        faces=len(panels) - refused,
-                        refused=refused,
-                    )
-                )
+            staged = [await self._stage_wave(wave) for wave in self._pricing.upcoming()]
+            if not all(staged):
+                await asyncio.sleep(STAGE_AGAIN_S)
+
+    async def _stage_wave(self, wave: str) -> bool:
+        """Draw the faces of a wave ahead. False: too few of its labels were heard yet; at its instant at the latest."""
+        labels, panels = 0, list[tuple[Content, Panel]]()
+        for number, pairs in enumerate(self._pricing.faces(wave)):
+            labels += len(pairs)
+            panels += [(content, self._routes[label].panel) for label, content in pairs if label in self._routes]
+            if number % AT_ONCE == 0:
+                await asyncio.sleep(0)  # tills ask for prices meanwhile
+        if len(panels) < STAGE_SHARE * labels and not self._pricing.in_force(wave):
+            return False
+        refused = 0
+        for start in range(0, len(panels), AT_ONCE):
+            faces = await self._studio.drawn(panels[start : start + AT_ONCE])
+            refused += sum(isinstance(face, Refused) for face in faces)
+        faces_drawn = len(panels) - refused
+        await self._submit(
+            notes.FacesStaged(at=self._clock.now(), source=m.GATEWAY, wave=wave, faces=faces_drawn, refused=refused)
+        )
+        return True

@@ -8,9 +8,11 @@ acknowledged the fall, or its lease is over. `Superseded` prices are remembered 
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 
 from gateway.notes import Superseded
 from gateway.prices.switch import CachingTill
+from gateway.prices.work import pages
 
 REMEMBERED = 20_000  # prices given up that are remembered without a lease, so that a till a little behind can get one
 NEVER = -1  # version of a lease of which nothing is known: its till may charge anything
@@ -25,7 +27,7 @@ class Leases:
         self._log = deque(superseded)
         self._holding: deque[Superseded] = deque()  # those of the log that some lease may still charge
         self._held: dict[str, list[int]] = {}
-        self._hold_above(self._lowest())
+        deque(self._hold_above(self._lowest()), maxlen=0)
 
     def supersede(self, old: Superseded) -> None:
         """Note that a price was given up at a version."""
@@ -44,52 +46,52 @@ class Leases:
         forgotten = len(self._log) >= REMEMBERED and self._log[0].version > version + 1
         if forgotten or version < self._floor:
             return None
-        return [old for old in self._log if old.version > version]
+        return list(takewhile(lambda old: old.version > version, reversed(self._log)))[::-1]
 
     def version(self, terminal: str) -> int | None:
         """Return the version that a terminal has a lease on."""
         return self._leases.get(terminal)
 
-    def grant(self, terminal: str, version: int) -> set[str] | None:
-        """Let a terminal sell from a cache of this version. Return the products held up less now; None = all."""
-        return self._change(terminal, version)
+    def change(self, terminal: str, version: int | None) -> Iterator[Sequence[str] | None]:
+        """Let a terminal sell from a cache of this version; None = it sells no more from its cache.
 
-    def end(self, terminal: str) -> set[str] | None:
-        """Note that the terminal sells no more from its cache. Return the products held up less now; None = all."""
-        return self._change(terminal, None)
-
-    def _lowest(self) -> int | None:
-        return min(self._leases.values(), default=None)
-
-    def _change(self, terminal: str, version: int | None) -> set[str] | None:
+        Yields the products that are held up less now, step by step; None = all.
+        """
         before = self._lowest()
         self._leases.pop(terminal, None)
         if version is not None:
             self._leases[terminal] = version
         lowest = self._lowest()
-        if lowest == before:
-            return set()
         if lowest is None or before is None or before == NEVER or lowest < before:
-            released = None if before == NEVER else set(self._held)
-            self._hold_above(lowest)
-            return released
-        return set(self._release(lowest))
+            released = None if before == NEVER else tuple(self._held)
+            if lowest != before:
+                yield from self._hold_above(lowest)
+                yield released
+        else:
+            yield from self._release(lowest)
 
-    def _release(self, lowest: int) -> Iterator[str]:
-        while self._holding and self._holding[0].version <= lowest:
-            gone = self._holding.popleft()
-            del self._held[gone.gtin][0]
-            if not self._held[gone.gtin]:
-                del self._held[gone.gtin]
-            yield gone.gtin
+    def _lowest(self) -> int | None:
+        return min(self._leases.values(), default=None)
+
+    def _release(self, lowest: int) -> Iterator[Sequence[str]]:
+        gone = list(takewhile(lambda old: old.version <= lowest, self._holding))
+        for page in pages(gone):
+            for old in page:
+                self._holding.popleft()
+                del self._held[old.gtin][0]
+                if not self._held[old.gtin]:
+                    del self._held[old.gtin]
+            yield [old.gtin for old in page]
         self._trim()
 
-    def _hold_above(self, lowest: int | None) -> None:
+    def _hold_above(self, lowest: int | None) -> Iterator[Sequence[str]]:
         self._holding.clear()
         self._held.clear()
-        for old in self._log if lowest is not None else ():
-            if old.version > (lowest or 0):
-                self._hold(old)
+        for page in pages(self._log if lowest is not None else ()):
+            for old in page:
+                if old.version > (lowest or 0):
+                    self._hold(old)
+            yield ()
         self._trim()
 
     def _hold(self, old: Superseded) -> None:

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from zoneinfo import ZoneInfo
 
 from gateway import messages as m
@@ -14,6 +15,7 @@ from gateway import notes
 from gateway.prices import intake
 from gateway.prices.book import Book, BookedWave
 from gateway.prices.progress import Progress, Waves
+from gateway.prices.work import PAUSE, Steps, pages
 
 
 @dataclass
@@ -27,7 +29,7 @@ class Turn:
 
 
 class Schedule:
-    """The book in time. `turns` is the work that its changes leave to Pricing."""
+    """The book in time. `turns` is the work that its changes leave to Pricing, `unswept` what can wait for that."""
 
     def __init__(self, kept: notes.Kept) -> None:
         announced = [row.wave.effective_at for row in kept.waves if row.state is not None and row.state.announced]
@@ -36,6 +38,7 @@ class Schedule:
         self.book = Book()
         self.waves = Waves()
         self.turns: deque[Turn] = deque()
+        self.unswept: dict[str, None] = {}  # products that a converged wave may have left old lines of
         self._intake = intake.Intake()
         self._superseded_by: dict[str, m.Wave] = {}
         for head, refused in kept.heads:
@@ -52,11 +55,19 @@ class Schedule:
         state = row.state
         if state is not None:
             booked.withdrawn_at, booked.announced = state.withdrawn_at, state.announced
+        self.book.index(booked, booked.lines)
         self.book.add(booked)
         if state is not None:
             progress = self.waves.open(row.wave.id, _since(row.wave))
             progress.announced, progress.converged = state.announced, state.converged
             progress.excepted, progress.staged = state.excepted, state.staged
+
+    def begin_with(self, gtins: deque[str]) -> None:
+        """Let all products be looked at; then swept, if a stop may have cut that short."""
+        self.turns.append(Turn(gtins))
+        for progress in self.waves.by_wave.values():
+            if progress.converged:
+                self.sweep(progress.wave)
 
     def in_force(self, gtin: str) -> tuple[m.PriceLine, str] | None:
         """Return the line in force and its wave's id."""
@@ -98,11 +109,14 @@ class Schedule:
         found = self.book.line(gtin, self.now)
         return None if found is None else found[0].price_minor
 
-    def enter(self, wave: m.Wave, lines: dict[str, m.PriceLine], why: m.Message) -> list[m.Message]:
+    def enter(self, wave: m.Wave, lines: dict[str, m.PriceLine], why: m.Message) -> Steps:
         """Enter an accepted wave, and do what it says of others."""
         out: list[m.Message] = []
         if wave.kind == "change":
             booked = BookedWave(wave, lines)
+            for page in pages(lines):
+                self.book.index(booked, page)
+                yield PAUSE
             self.book.add(booked)
             if booked.in_force(self.now):
                 self._begin(booked)
@@ -115,7 +129,7 @@ class Schedule:
         if earlier is not None and wave.kind == "change" and earlier.sequence > wave.sequence:
             out += self._withdraw(wave.id, earlier, why)
         self.due()
-        return out
+        yield out
 
     def _withdraw(self, target_id: str, by: m.Wave, why: m.Message) -> list[m.Message]:
         target = self.book.waves.get(target_id)
@@ -169,10 +183,22 @@ class Schedule:
         booked = self.book.waves.get(wave)
         return [] if booked is None else [self.state(booked, at)]
 
-    def forget(self, wave: str, at: datetime) -> list[m.Message]:
-        """Drop lines that a converged wave has made pointless."""
+    def sweep(self, wave: str) -> None:
+        """Let lines be dropped, in time, that a converged wave has made pointless."""
         booked = self.book.waves.get(wave)
-        dropped = {} if booked is None else self.book.forget(list(booked.lines), self.now)
+        if booked is not None:
+            self.unswept.update(dict.fromkeys(booked.lines))
+
+    def take_unswept(self, count: int) -> list[str]:
+        """Take some products that are to be swept."""
+        taken = list(islice(self.unswept, count))
+        for gtin in taken:
+            del self.unswept[gtin]
+        return taken
+
+    def forget(self, gtins: list[str], at: datetime) -> list[m.Message]:
+        """Drop lines of these products that can never matter again."""
+        dropped = self.book.forget(gtins, self.now)
         for one in dropped:
             if one not in self.book.waves:
                 self.waves.forget(one)

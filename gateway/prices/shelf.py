@@ -3,7 +3,7 @@
 Which price is in force is asked through `in_force`; what the tills make of the glasses is `till.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway import messages as m
@@ -11,6 +11,7 @@ from gateway.notes import Kept
 from gateway.prices import switch
 from gateway.prices.face_content import Content
 from gateway.prices.glass import Entry, Glass
+from gateway.prices.work import PAUSE, Work, pages
 
 InForce = Callable[[str], tuple[m.PriceLine, str] | None]
 
@@ -148,41 +149,57 @@ class Shelf:
         for gtin in now - before:
             self._showing.setdefault(gtin, set()).add(glass.label)
 
-    def update_products(self, update: m.ProductsUpdate) -> tuple[int, list[str]]:
+    def update_products(self, update: m.ProductsUpdate) -> Work[tuple[int, list[str]]]:
         """Take master data. Return how many items were taken, and the products that changed. Older items stay out."""
-        floor = self._full.get("products", -1)
-        fresh = [p for p in update.products if update.sequence >= max(floor, self._products.get(p.gtin, (-1,))[0])]
-        changed = [p.gtin for p in fresh if self.product(p.gtin) != p]
+        floor, count, changed = self._full.get("products", -1), 0, list[str]()
+        for page in pages(update.products):
+            for product in page:
+                if update.sequence >= max(floor, self._products.get(product.gtin, (-1,))[0]):
+                    count += 1
+                    if self.product(product.gtin) != product:
+                        changed.append(product.gtin)
+                    self._products[product.gtin] = (update.sequence, product)
+                    self.forget_content(product.gtin)
+            yield PAUSE
         if update.full and update.sequence >= floor:
             self._full["products"] = update.sequence
-            named = {p.gtin for p in update.products}
-            for gtin, (sequence, _) in list(self._products.items()):
-                if gtin not in named and sequence < update.sequence:
-                    del self._products[gtin]
-                    changed.append(gtin)
-        for product in fresh:
-            self._products[product.gtin] = (update.sequence, product)
-        for gtin in changed:
-            self.forget_content(gtin)
-        return len(fresh), changed
+            for gtins in pages(list(self._products)):
+                changed += [gtin for gtin in gtins if self._drop_product(gtin, update.sequence)]
+                yield PAUSE
+        return count, changed
 
-    def update_bindings(self, update: m.BindingsUpdate) -> list[tuple[m.Binding, bool]]:
-        """Return the bindings to take (older ones stay out), each with whether it changes anything."""
+    def _drop_product(self, gtin: str, older_than: int) -> bool:
+        if self._products[gtin][0] >= older_than:
+            return False
+        del self._products[gtin]
+        self.forget_content(gtin)
+        return True
+
+    def update_bindings(self, update: m.BindingsUpdate) -> Iterator[list[tuple[m.Binding, bool]]]:
+        """Yield the bindings to take (older ones stay out), each with whether it changes anything."""
         floor = self._full.get("bindings", -1)
-        wanted = {binding.label: binding for binding in update.bindings}
+        for page in pages(update.bindings):
+            yield [taken for binding in page for taken in self._take_binding(binding, update.sequence, floor)]
         if update.full and update.sequence >= floor:
             self._full["bindings"] = update.sequence
-            for label, (sequence, gtin, _) in self._bound.items():
-                if label not in wanted and sequence < update.sequence and gtin is not None:
-                    wanted[label] = m.Binding(label=label, gtin=None)
-        taken = []
-        for binding in wanted.values():
-            before = self._bound.get(binding.label, (-1, None, None))
-            if update.sequence >= max(floor, before[0]):
-                new = binding.label not in self._bound or before[1:] != (binding.gtin, binding.facing)
-                self._bound[binding.label] = (update.sequence, binding.gtin, binding.facing)
-                taken.append((binding, new))
-        return taken
+            for labels in pages(list(self._bound)):
+                rest = [label for label in labels if self._is_bound_before(label, update.sequence)]
+                yield [
+                    taken
+                    for label in rest
+                    for taken in self._take_binding(m.Binding(label=label, gtin=None), update.sequence, floor)
+                ]
+
+    def _is_bound_before(self, label: str, sequence: int) -> bool:
+        bound_at, gtin, _ = self._bound[label]
+        return bound_at < sequence and gtin is not None
+
+    def _take_binding(self, binding: m.Binding, sequence: int, floor: int) -> list[tuple[m.Binding, bool]]:
+        before = self._bound.get(binding.label)
+        if sequence < max(floor, -1 if before is None else before[0]):
+            return []
+        self._bound[binding.label] = (sequence, binding.gtin, binding.facing)
+        return [(binding, before is None or before[1:] != (binding.gtin, binding.facing))]
 
     def bind(self, label: str, gtin: str | None, facing: str | None) -> None:
         """Let a label stand for a product."""

@@ -32,14 +32,15 @@ class Studio:
         One call draws at a time: staging and pushing want the same faces, the second finds them ready.
         """
         async with self._turn:
-            return await self._drawn(wanted)
+            if self._in_thread:
+                return await asyncio.to_thread(self._drawn, wanted)
+            return self._drawn(wanted)
 
-    async def _drawn(self, wanted: Sequence[tuple[Content, Panel]]) -> list[bytes | Refused]:
+    def _drawn(self, wanted: Sequence[tuple[Content, Panel]]) -> list[bytes | Refused]:
         ready = {key: self._kept(key) for c, p in wanted if (key := (c.key, p)) in self._faces}
         missing = {(c.key, p): (c, p, self._style) for c, p in wanted if (c.key, p) not in ready}
         if missing:
-            jobs = list(missing.values())
-            faces = await asyncio.to_thread(self._draw, jobs) if self._in_thread else self._draw(jobs)
+            faces = self._draw(list(missing.values()))
             ready.update(zip(missing, faces, strict=True))
             self._keep(zip(missing, faces, strict=True))
         return [ready[c.key, p] for c, p in wanted]

@@ -31,9 +31,9 @@ class Till:
         """Return the highest price that any till may charge now."""
         return switch.highest_charged(self.charge(gtin), [self.leases.till(gtin)])
 
-    def gtins(self) -> set[str]:
+    def gtins(self) -> list[str]:
         """Return every product that has or had a price."""
-        return set(self._charges)
+        return list(self._charges)
 
     def follow(
         self, gtin: str, wanted: tuple[int, str] | None, lowest: int | None, at: datetime, *, labelled: bool

@@ -1,16 +1,18 @@
 """Bytes of `down/prices` become one part of a price wave: good lines, refused lines with the reason, or no wave at all.
 
-Pure. The whole message is validated in one go; only when that fails is each line judged alone, so that a bad line costs
-nobody but itself. What is checked here hangs on the message alone; what hangs on the shop (unknown product, stale
-sequence, absurd change) is `intake.py`.
+Pure. Lines are validated some hundred at a time (`long_json.py`); only when that fails is each judged alone, so that a
+bad line costs nobody but itself. What is checked here hangs on the message alone; what hangs on the shop (unknown
+product, stale sequence, absurd change) is `intake.py`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gateway.messages import LineRefusal, Order, PriceLine, PricePart, Wave, WaveRejected
+from gateway.prices.long_json import cut
 from gateway.prices.reasons import explain, shown
 
 MAX_BYTES = 16 * 1024 * 1024
@@ -28,7 +30,7 @@ class PartBody(Wave):
     lines: tuple[PriceLine, ...] = ()
 
 
-class _LooseLines(Wave):
+class _Part(Wave):
     """The same, lines not looked at."""
 
     part: int = 1
@@ -42,9 +44,10 @@ class _Named(Order):
     id: str
 
 
-_PART = TypeAdapter(PartBody)
-_LOOSE = TypeAdapter(_LooseLines)
+_PART = TypeAdapter(_Part)
 _LINE = TypeAdapter(PriceLine)
+_LINES = TypeAdapter(tuple[PriceLine, ...])
+_ITEMS = TypeAdapter(tuple[Any, ...])
 _NAMED = TypeAdapter(_Named)
 
 
@@ -64,21 +67,28 @@ def parse_part(payload: bytes, *, at: datetime, source: str, trusted_now: dateti
     """Parse one message. `trusted_now` None = our clock is in doubt: nothing is called too far ahead."""
     if len(payload) > MAX_BYTES:
         return _rejected(None, f"{len(payload)} bytes; send parts of at most {MAX_BYTES}", at, source)
+    found = cut(payload, "lines")
+    head = payload if found is None else found.head
     try:
-        body: PartBody | _LooseLines = _PART.validate_json(payload)
-    except ValidationError:
-        try:
-            body = _LOOSE.validate_json(payload)
-        except ValidationError as error:
-            return _rejected(wave_id(payload), explain(error), at, source)
+        body = _PART.validate_json(head)
+        given = body.lines if found is None else [line for some in found.slices for line in _some_lines(some)]
+    except ValidationError as error:
+        return _rejected(wave_id(head), explain(error), at, source)
     wave = Wave.model_construct(**{name: getattr(body, name) for name in _HEAD})
-    fault = head_fault(wave, body.part, len(body.lines), trusted_now)
+    fault = head_fault(wave, body.part, len(given), trusted_now)
     if fault is not None:
         return _rejected(wave.id, fault, at, source)
     if wave.kind == "cancel" and wave.supersedes is None:
         wave = wave.model_copy(update={"supersedes": wave.id})
-    lines, refused = judge_lines(body.lines)
+    lines, refused = judge_lines(given)
     return PricePart(at=at, source=source, wave=wave, part=body.part, lines=lines, refused=refused)
+
+
+def _some_lines(some: bytes) -> Sequence[Any]:
+    try:
+        return _LINES.validate_json(some)
+    except ValidationError:
+        return _ITEMS.validate_json(some)
 
 
 def head_fault(wave: Wave, part: int, lines: int, trusted_now: datetime | None) -> str | None:
@@ -112,7 +122,7 @@ def _too_far_ahead(wave: Wave, now: datetime) -> str | None:
     return None
 
 
-def judge_lines(given: tuple[Any, ...]) -> tuple[tuple[PriceLine, ...], tuple[LineRefusal, ...]]:
+def judge_lines(given: Sequence[Any]) -> tuple[tuple[PriceLine, ...], tuple[LineRefusal, ...]]:
     """Return the good lines in order, and the others with number and reason. A GTIN counts where it comes first."""
     good: dict[str, PriceLine] = {}
     numbers: dict[str, int] = {}

@@ -20,7 +20,7 @@ from gateway.uplink.orders import Arrival, Parsed, parse_order, refuse_whole, re
 from gateway.uplink.publisher import Submit
 from gateway.uplink.topics import Topics
 
-INLINE_BYTES = 65_536  # a larger order is parsed in a thread
+INLINE_BYTES = 8192  # a larger order is parsed in a thread
 FACTS_IN_ANSWER = 200  # all of them go upstream anyway; an answer is for a person or a script that waits
 STORE_RETRY_S = 5.0
 ANSWER_EXPIRY_S = 3600

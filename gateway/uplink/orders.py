@@ -5,7 +5,7 @@ price part by `prices/waves.py`. What hangs on the state of the shop is judged b
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -27,6 +27,7 @@ from gateway.messages import (
     Request,
     WaveRejected,
 )
+from gateway.prices.long_json import cut
 from gateway.prices.reasons import explain
 from gateway.prices.waves import MAX_BYTES, MAX_SEQUENCE, gtin_fault, parse_part, wave_id
 
@@ -132,6 +133,7 @@ _BY_TOPIC: dict[str, _Sort] = {
     )
 }
 _REQUEST = TypeAdapter(CommandBody)
+_ITEMS = TypeAdapter(tuple[Any, ...])
 
 
 def parse_order(kind: str, payload: bytes, arrival: Arrival) -> Parsed:
@@ -198,12 +200,15 @@ def _master(sort: _Sort, payload: bytes, arrival: Arrival) -> Parsed:
     kind = sort.kind
     if len(payload) > MAX_BYTES:
         return refuse_whole(kind, f"{len(payload)} bytes; send parts of at most {MAX_BYTES}", arrival)
+    found = cut(payload, sort.member)
     try:
-        body = sort.body.validate_json(payload)
+        body = sort.body.validate_json(payload if found is None else found.head)
+        slices = [] if found is None else found.slices
+        items = [item for some in slices for item in _ITEMS.validate_json(some)] or getattr(body, sort.member)
     except ValidationError as error:
         reason = explain(error)
         return Parsed((), (_refused(kind, None, None, reason, arrival),), reason)
-    good, facts = _judge(sort, body, arrival)
+    good, facts = _judge(sort, items, body.sequence, arrival)
     if body.full and facts:
         # Replacing all by a list with holes would erase what the bad items were meant to update.
         reason = f"{len(facts)} items were refused, so the others are added and nothing is removed"
@@ -218,16 +223,16 @@ def _master(sort: _Sort, payload: bytes, arrival: Arrival) -> Parsed:
     return Parsed((command,), tuple(facts), None)
 
 
-def _judge(sort: _Sort, body: Any, arrival: Arrival) -> tuple[list[Any], list[Fact]]:  # noqa: ANN401  (one of three bodies)
+def _judge(sort: _Sort, items: Sequence[Any], sequence: int, arrival: Arrival) -> tuple[list[Any], list[Fact]]:
     good: dict[str, Any] = {}
     facts: list[Fact] = []
-    for number, raw in enumerate(getattr(body, sort.member)):
+    for number, raw in enumerate(items):
         item, fault = _item(sort, raw)
         name = None if item is None else str(getattr(item, sort.key))
         if name in good:
             fault = f"{sort.key} twice in this order"
         if fault is not None or name is None:
-            facts.append(_refused(sort.kind, body.sequence, _label_of(sort, raw, number), fault or "no item", arrival))
+            facts.append(_refused(sort.kind, sequence, _label_of(sort, raw, number), fault or "no item", arrival))
         else:
             good[name] = item
     return list(good.values()), facts

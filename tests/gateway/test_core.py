@@ -1,11 +1,12 @@
 """The inbox: nothing is answered before its commit, one bad message stops nobody, a slow disk holds devices back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 
+from gateway import core as core_module
 from gateway import messages as m
 from gateway.core import INBOX_ENTRIES, Core
 from gateway.errors import GatewayError, StoreError
@@ -46,6 +47,23 @@ class Echo:
         if message.body == "bug":
             raise ZeroDivisionError
         return [m.AlarmCleared(at=AT, source="s", alarm=message.body)]
+
+
+class Long:
+    """Answers an event in five steps, as if each took its whole turn; notes what it was given and how far it is."""
+
+    hears = (m.SensorEvent,)
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def feed(self, message: m.Message) -> Sequence[m.Message]:
+        return [one for step in self.steps(message) for one in step]
+
+    def steps(self, message: m.Message) -> Iterator[Sequence[m.Message]]:
+        for number in range(5):
+            self.seen.append(f"{message.body}.{number}")
+            yield [m.AlarmCleared(at=AT, source="s", alarm=self.seen[-1])]
 
 
 class Rig:
@@ -168,3 +186,40 @@ async def test_a_rule_hears_what_rules_before_it_say_and_none_after_it() -> None
     said = [(fact.source, fact.alarm) for fact in disk.kept if isinstance(fact, m.AlarmCleared)]
     assert said == [("s", "one"), ("r", "heard")]
     task.cancel()
+
+
+async def test_others_run_between_the_steps_of_a_long_rule_and_no_other_message_comes_between(monkeypatch) -> None:
+    monkeypatch.setattr(core_module, "TURN_S", 0.0)
+    rule, disk = Long(), Disk()
+    core = Core(disk, [rule])
+    task = asyncio.create_task(core.run())
+    calls = [asyncio.create_task(core.emit(event(name))) for name in ("a", "b")]
+    half_done = 0
+    while not all(call.done() for call in calls):
+        half_done += bool(rule.seen) and not rule.seen[-1].endswith("4")
+        assert not (half_done and len(rule.seen) < 5 and disk.kept)
+        await asyncio.sleep(0)
+    assert half_done >= 8
+    assert rule.seen == [f"{name}.{number}" for name in ("a", "b") for number in range(5)]
+    assert [fact.alarm for fact in disk.kept if isinstance(fact, m.AlarmCleared)] == rule.seen
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("names", [("a",), ("a", "b")])
+async def test_a_stop_in_the_middle_of_a_long_rule_finishes_it_before_the_rest(monkeypatch, names) -> None:
+    monkeypatch.setattr(core_module, "TURN_S", 0.0)
+    rule, disk = Long(), Disk()
+    core = Core(disk, [rule])
+    task = asyncio.create_task(core.run())
+    calls = [asyncio.create_task(core.emit(event(names[0])))]
+    await turns(5)
+    assert 0 < len(rule.seen) < 5
+    calls += [asyncio.create_task(core.emit(event(name))) for name in names[1:]]
+    await turns(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await core.drain()
+    await asyncio.gather(*calls)
+    assert rule.seen == [f"{name}.{number}" for name in names for number in range(5)]
+    assert len(disk.kept) == 6 * len(names)

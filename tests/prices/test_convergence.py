@@ -18,7 +18,8 @@ def world() -> World:
 
 def late(world: World, after_s: float) -> list[m.Message]:
     pricing = world.pricing
-    return convergence.late(pricing.schedule, pricing.shelf, 900, pricing.schedule.now + timedelta(seconds=after_s))
+    at = pricing.schedule.now + timedelta(seconds=after_s)
+    return [said for step in convergence.late(pricing.schedule, pricing.shelf, 900, at) for said in step]
 
 
 def test_labels_are_late_also_while_the_schedule_stands_still(world: World) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.prices import switch
 from gateway.prices.shelf import Shelf
+from gateway.prices.shop import Shop
 from tests.prices import world
 from tests.prices.spread import spread
 
@@ -78,12 +79,12 @@ def test_a_broken_guard_is_caught(monkeypatch, broken):
     if broken == "charge_for":
         monkeypatch.setattr(switch, "charge_for", lambda wanted, _lowest: wanted)
     elif broken == "may_push":
-        monkeypatch.setattr(world.Pricing, "_recharge", lambda *_: [])  # falls never reach the till: pushes would harm
+        monkeypatch.setattr(Shop, "recharge", lambda *_: [])  # falls never reach the till: pushes would harm
         monkeypatch.setattr(switch, "may_push", lambda *_: True)
     elif broken == "trust_first_ack":
         from gateway.prices.glass import Glass
 
-        def show(self, revision, via, _at, _image=None):
+        def show(self, revision, via, _image=None):
             self.entries = tuple(e for e in self.entries if e.revision == revision and e.via == via)
             return bool(self.entries)
 

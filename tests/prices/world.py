@@ -73,7 +73,11 @@ class World:
 
     def tell(self, message):
         """One batch of the core: feed, commit; then the truth is checked."""
-        out = list(self.pricing.feed(message))
+        out = []
+        for step in self.pricing.steps(message):
+            out += step
+            self.look()
+            self.check()
         kept = [*([] if isinstance(message, m.Reading) else [message]), *out]
         with self.db:
             self.tables.apply(self.db, kept)
@@ -81,6 +85,11 @@ class World:
         self.said += out
         self.check()
         return out
+
+    def look(self):
+        """Others read between two steps, and what they see is remembered by the shelf."""
+        for label in self.names:
+            self.pricing.shelf.wish(label, self.at_ap[label])
 
     def check(self):
         for label, (gtin, price, _) in self.glass.items():
