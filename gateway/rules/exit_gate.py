@@ -16,12 +16,15 @@ from gateway.rules.exit_direction import SECOND_US, DoorRead, Verdict
 from gateway.rules.exit_watch import ExitWatch, Passage
 from gateway.rules.items_book import ItemBook
 from gateway.rules.tag_chatter import SILENT_CDBM, DoorHabit
-from gateway.rules.tag_place import start_over
+from gateway.rules.tag_place import share, start_over
 from gateway.rules.tag_state import Ear, Tag
 
 LATE_US = 300 * SECOND_US  # nobody can run after who left longer ago
 STILL_INSIDE_US = 5 * SECOND_US  # heard in the shop so long after it "left": it did not
 LATE_SALE_US = 60 * SECOND_US  # a sale may seem that much later than the exit: tills' clocks
+HEARD_AT_DOOR = 0.25  # share of the power: the shop itself hears what lies in it better than the door does
+NEW_US = 60 * SECOND_US  # what arrived near a door so short ago may lie there; nothing is learnt of it yet ...
+STRONG_CDB = 2_000  # ... unless it clearly came and went
 LEAST_HOLD_US = SECOND_US // 2
 MOST_ALARMS = 1_000  # open ones; the oldest can then be cleared no more
 WATCHED = ("present", "left", "sold")
@@ -113,10 +116,12 @@ class ExitGate:
             return []
         match verdict.way, tag.state:
             case "in", "left":
+                tag.habit = None
                 return self.back(tag, passage.zone, verdict.at_us, verdict.reader)
             case "out", "sold":
                 return self._book.let_go(tag, tag.since_us, at)
             case "out", "present" if not _is_inside(passage, verdict):
+                tag.habit = None  # what was usual at this door is over
                 return self._unsold(passage, verdict, now_us, at)
         return []
 
@@ -201,6 +206,11 @@ def _stands_out(habit: DoorHabit, ear: Ear, read: DoorRead) -> bool:
 def _is_inside(passage: Passage, verdict: Verdict) -> bool:
     """Tell whether the item lies near the door, or was heard in the shop after it seemed to leave."""
     tag, loudest = passage.tag, passage.loudest_cdbm()
-    if tag.habit is not None and tag.habit.learnt and (loudest is None or tag.habit.explains(loudest)):
+    habit = tag.habit
+    if habit is not None and (habit.learnt if loudest is None else habit.explains(loudest)):
+        return True
+    if tag.hearings and share(tag, passage.zone) < HEARD_AT_DOOR:  # else it was not heard since a restart
+        return True
+    if verdict.at_us - tag.since_us < NEW_US and verdict.swell_cdb < STRONG_CDB:
         return True
     return tag.indoors_us > verdict.at_us + (STILL_INSIDE_US if passage.two_sided else 0)

@@ -12,8 +12,8 @@ from gateway.rules.tag_state import Ear, Tag
 from gateway.tag_notes import PassageSoFar
 
 OVER_US = 10 * SECOND_US
-SLICE_US = SECOND_US // 4  # the loudest read of an antenna in this time stands for all
-MOST_READS = 32  # both sides of a door for four seconds without a pause
+SLICE_US = SECOND_US // 8  # the loudest read of an antenna in this time stands for all
+MOST_READS = 64  # both sides of a door for four seconds without a pause
 MOST_PASSAGES = 5_000
 COUNTED = 3  # more reads of one side make no difference
 NOTES = 12  # of one passage at most

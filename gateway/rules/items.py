@@ -33,7 +33,7 @@ from gateway.rules.items_facts import instant, kept, micros
 from gateway.rules.items_goods import GoodsIn
 from gateway.rules.tag_chatter import DoorHabit
 from gateway.rules.tag_guard import Guard
-from gateway.rules.tag_presence import HEARING_US, RECHECK_US, SECOND_US, Ears, learn, still_us, window_us
+from gateway.rules.tag_presence import HEARING_US, RECHECK_US, SECOND_US, SETTLED, Ears, learn, still_us, window_us
 from gateway.rules.tag_state import Ear, Mark, Tag
 from gateway.rules.zones import Zones
 from gateway.tag_notes import KeptItems, KeptTag
@@ -149,8 +149,9 @@ class Items:
         left_us = still_us(tag, self._least_us, self._most_us)
         if left_us > 0:
             tag.watched = True
-            left_us = min(max(left_us, RECHECK_US), self._least_us)  # its pace may become quicker
-            self._book.deadlines.put(tag, self._ears.uptime_us + left_us)
+            if tag.hearings < SETTLED and left_us > self._least_us:
+                left_us = self._least_us  # its pace is being learnt, and may be quicker than it looks
+            self._book.deadlines.put(tag, self._ears.uptime_us + max(left_us, RECHECK_US))
             return []
         return self._book.miss(tag, at) if tag.state == "present" else self._book.forget([tag], at)
 

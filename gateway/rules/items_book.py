@@ -92,7 +92,7 @@ class ItemBook:
             self._tags[tag.epc] = tag
             tag.inbound = not back and self._kind(zone) == "goods_in"
         self.settle(tag, "present", zone)
-        at = instant(at_us)
+        at, tag.since_us = instant(at_us), at_us
         return [arrived(tag, zone, at, source, back=back), kept(tag, at), *self._crowd(at)]
 
     def move(self, tag: Tag, zone: str, at_us: int, source: str) -> list[Message]:

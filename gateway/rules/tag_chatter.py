@@ -1,8 +1,9 @@
 """Tags that lie near a door: heard there again and again, they say nothing of leaving. Learnt, and forgotten again.
 
 Time is cut into slots. A tag that was heard at the door in LEARNT of the last 64 is one of them; one that was heard in
-less than two is none any more. Somebody may still carry it off: then the outer side hears it much louder than ever
-while it lay there, and that counts. Where it is asked: `exit_gate.py`.
+less than two is none any more. Somebody may still carry it off: then the outer side hears it much louder than all the
+while before, and that counts; also of a tag that is heard there for the first times and is not learnt yet. Where it is
+asked: `exit_gate.py`.
 """
 
 SLOT_US = 10_000_000
@@ -10,7 +11,7 @@ SLOTS = (1 << 64) - 1
 LEARNT = 6  # a passage takes one slot or two; who waits at the door for a minute is told by the power
 LOUDER_CDB = 600
 SILENT_CDBM = -20_000
-FADE_CDB = 5  # the loudest read counts less with every slot
+FADE_CDB = 50  # the loudest read counts less with every slot: who passed by inside may leave a little later
 
 
 class DoorHabit:
@@ -39,5 +40,5 @@ class DoorHabit:
         return was != self.learnt
 
     def explains(self, loudest_cdbm: int) -> bool:
-        """Tell whether a tag that lies there may be heard so loud."""
-        return self.learnt and loudest_cdbm < self.loudest_cdbm + LOUDER_CDB
+        """Tell whether a tag that has been there for a while may be heard so loud."""
+        return loudest_cdbm < self.loudest_cdbm + LOUDER_CDB

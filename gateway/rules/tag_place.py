@@ -6,11 +6,12 @@ Reads in another order give the same sums: an old one counts what is left of it.
 (`tag_presence.py`).
 """
 
-from math import exp
+from math import exp, log
 
 from gateway.rules.tag_state import FLOOR_WINDOW, Ear, Mark, Tag
 
 MOVE = 10**0.4  # 4 dB
+PER_CDB = log(10) / 1000  # a hundredth of a dB, as an exponent of e
 MORE_THAN_READS = 2.0  # a read counts 1 at most and fades: more than two are three at least
 LONGEST_GAPS = 5.0  # a longer silence fades no more than this, or one read after it would be all there is
 FAINT_READS = 0.05  # a mark below this is dropped
@@ -21,21 +22,18 @@ ASSUMED_READS = 5.0  # after a restart the place that was kept counts so much
 
 def hear(tag: Tag, ear: Ear, cdbm: int, at_us: int) -> None:
     """Take one read in."""
-    power = 10.0 ** (cdbm * 0.001) * ear.gain
-    ahead_us = at_us - tag.last_us
-    weight = 1.0
+    power = exp(cdbm * PER_CDB) * ear.gain
     if not tag.hearings:
-        _assume(tag, power)
-    if ahead_us > 0:
-        gaps = ahead_us / tag.gap_us
-        tag.age_gaps += min(LONGEST_GAPS, gaps)
+        _assume(tag, power / ear.gain)
+    age, weight = tag.age_gaps, 1.0
+    gaps = (at_us - tag.last_us) / tag.gap_us
+    if gaps > 0:
+        age = tag.age_gaps = age + (gaps if gaps < LONGEST_GAPS else LONGEST_GAPS)  # noqa: FURB136 - min() costs more
         tag.last_us = at_us
-    elif ahead_us:
-        late = -ahead_us / tag.gap_us
-        if late > FLOOR_WINDOW:
+    elif gaps:
+        if gaps < -FLOOR_WINDOW:
             return
-        weight = exp(-late / ear.fade_gaps)
-    age = tag.age_gaps
+        weight = exp(gaps / ear.fade_gaps)
     for mark in tag.marks:
         if mark.ear is ear:
             break
@@ -45,20 +43,22 @@ def hear(tag: Tag, ear: Ear, cdbm: int, at_us: int) -> None:
     mark.power = mark.power * left + power * weight
     mark.reads = mark.reads * left + weight
     mark.age_gaps = age
-    if ahead_us >= 0:
+    if gaps >= 0:
         mark.active_us = ear.active_us
 
 
 def beats(tag: Tag, zone: str) -> bool:
     """Tell whether this zone has heard enough more of the tag than the one that it is in."""
     own = power = reads = 0.0
+    age, home = tag.age_gaps, tag.zone
     for mark in tag.marks:
-        if mark.ear.zone == zone:
-            left = _left(mark, tag)
+        ear = mark.ear
+        if ear.zone == zone:
+            left = exp((mark.age_gaps - age) / ear.fade_gaps)
             power += mark.power * left
             reads += mark.reads * left
-        elif mark.ear.zone == tag.zone:
-            own += mark.power * _left(mark, tag)
+        elif ear.zone == home:
+            own += mark.power * exp((mark.age_gaps - age) / ear.fade_gaps)
     return reads > MORE_THAN_READS and power > own * MOVE
 
 
@@ -90,9 +90,8 @@ def best_antenna(tag: Tag) -> str | None:
 
 def drop_faint(tag: Tag) -> None:
     """Forget antennas that do not hear the tag any more; the last that did stays."""
-    if len(tag.marks) > 1:
-        kept = [mark for mark in tag.marks if mark.reads * _left(mark, tag) >= FAINT_READS]
-        tag.marks = kept or [max(tag.marks, key=lambda mark: mark.age_gaps)]
+    kept = [mark for mark in tag.marks if mark.reads * _left(mark, tag) >= FAINT_READS]
+    tag.marks = kept or [max(tag.marks, key=lambda mark: mark.age_gaps)]
 
 
 def start_over(tag: Tag) -> None:

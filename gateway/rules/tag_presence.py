@@ -22,6 +22,7 @@ FIRST_GAP_US = 300.0 * SECOND_US  # of a tag that was heard once: wait long, it 
 SETTLED = 31  # hearings after which each new gap weighs 1/16 in the mean; the first ones weigh more
 OUTAGE_US = 30 * SECOND_US  # readers are heard every few seconds: a longer pause of one is no time of reading
 STEP_US = 120 * SECOND_US  # the clock was set, or nobody was there: no time passed
+LONG = 4  # gaps: what is silent no longer than this was not silent because of an outage
 RECHECK_US = 5 * SECOND_US
 
 
@@ -31,7 +32,7 @@ def learn(tag: Tag, at_us: int) -> None:
     tag.hearing_us = at_us
     if not tag.hearings:  # the first after a restart
         return
-    if gap_us > OUTAGE_US:
+    if gap_us > OUTAGE_US and gap_us > tag.gap_us * LONG:
         active_us = silent_us(tag)
         if gap_us - active_us > OUTAGE_US:  # its reader was away in between
             gap_us = float(max(active_us, HEARING_US))
@@ -47,7 +48,10 @@ def window_us(gap_us: float, least_us: int, most_us: int) -> int:
 
 def silent_us(tag: Tag) -> int:
     """Return for how long every antenna that heard the tag lately has been reading without it."""
-    return min(mark.ear.active_us - mark.active_us for mark in tag.marks)
+    marks = tag.marks
+    if len(marks) == 1:
+        return marks[0].ear.active_us - marks[0].active_us
+    return min([mark.ear.active_us - mark.active_us for mark in marks])
 
 
 class Ears:
@@ -118,5 +122,6 @@ class Deadlines:
 
 def still_us(tag: Tag, least_us: int, most_us: int) -> int:
     """Return how much longer a tag may be silent; 0 = it is absent."""
-    drop_faint(tag)
+    if len(tag.marks) > 1:
+        drop_faint(tag)
     return max(0, window_us(tag.gap_us, least_us, most_us) - silent_us(tag))

@@ -64,7 +64,7 @@ class Tag:
     `state` is one of those of `tag_notes.TagState`; or, only here in memory, `heard` (not believed yet), `visitor`
     (came in by a door and is nobody's goods) or `gone` (sold, and left).
     `age_gaps`: time in mean gaps, with long silences cut short; marks fade by it. `hearing_us`: a hearing began then.
-    `since_us`: when a visitor came, a sold one may be forgotten, a left one went. `indoors_us`: last read at no door.
+    `since_us`: when it came, went, or (a sold one) may be forgotten. `indoors_us`: last read at no door.
     `watched`: it is among the deadlines. `inbound`: it came at goods in, and that it was received is not told yet.
     """
 
