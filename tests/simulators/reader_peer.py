@@ -23,7 +23,7 @@ class Peer:
         self.raw: list[bytes] = []
         self.bad: list[bytes] = []
         self.heard: list[LLRPMessage] = []
-        self._next = 0
+        self._next = 1_000_000  # far from the numbers of whatever else is sent
         self.connection = self.reader.connect(self)
 
     def write(self, data: bytes) -> None:
