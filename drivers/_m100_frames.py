@@ -29,6 +29,7 @@ POLL_MANY, STOP = 0x27, 0x28  # 2.3, 2.4
 READ, WRITE, KILL, LOCK = 0x39, 0x49, 0x65, 0x82  # 2.8 to 2.11
 SET_POWER, GET_POWER = 0xB6, 0xB7  # 2.22, 2.21
 FAILED = 0xFF  # command of a response that carries an error code
+PASSWORD_WRONG = 0x16
 NO_TAG = 0x15  # 2.2.3: nobody answered, or it was garbled
 
 ERRORS = {  # 4
@@ -37,7 +38,7 @@ ERRORS = {  # 4
     0x12: "no tag with this EPC answers (kill)",
     0x13: "no tag with this EPC answers (lock)",
     NO_TAG: "no tag answers",
-    0x16: "the tag does not accept the access password",
+    PASSWORD_WRONG: "the tag does not accept the access password",
     0x17: "the module does not know the command, or a parameter is wrong",
     0x20: "no free channel: another transmitter is too strong",
 }
@@ -117,6 +118,11 @@ def error_text(code: int) -> str:
     if code not in ERRORS and (what := OF_TAG.get(code & 0xF0)):
         return f"the tag refuses the {what}: {GEN2_ERRORS.get(code & 0x0F, f'code {code & 0x0F:X}')}"
     return ERRORS.get(code, f"error {code:02X}")
+
+
+def is_of_tag(code: int) -> bool:
+    """Return whether the tag itself said no, and not the module that there is none."""
+    return code == PASSWORD_WRONG or code & 0xF0 in OF_TAG
 
 
 def with_query(word: int, session: int | None, q: int | None) -> int:

@@ -27,9 +27,11 @@ from drivers._m100_frames import (
     cutter,
     encode,
     error_text,
+    is_of_tag,
     with_query,
 )
 from drivers._serial_link import Line
+from drivers._serial_writes import TagRefused
 from gateway.errors import LinkDown, Rejected
 
 ANSWER_S = 0.5  # an answer of 30 bytes takes 3 ms on the line; the rest is for what the module does, and for networks
@@ -60,18 +62,25 @@ class Module:
         return self._kept() or [frame for frame in await self._frames(wait_s) if is_told(frame)]
 
     async def ask(
-        self, command: int, parameters: bytes = b"", *, tries: int = TRIES, fits: Fits | None = None
+        self,
+        command: int,
+        parameters: bytes = b"",
+        *,
+        tries: int = TRIES,
+        wait_s: float = ANSWER_S,
+        fits: Fits | None = None,
     ) -> bytes:
         """Return the parameters of the answer. Raises Rejected with the module's reason, LinkDown when it is mute."""
         for attempt in range(tries):
             await self._line.write(encode(command, parameters))
-            answer = await self._first(lambda frame: _answers(frame, command, fits))
+            answer = await self._first(lambda frame: _answers(frame, command, fits), wait_s)
             if answer is None:
                 continue
             if attempt:
                 await self.drain()  # the first question may be answered too; its answer is for nobody
             if answer.command == FAILED:
-                raise Rejected(f"{self.where}: {error_text(answer.parameters[0])}")
+                code = answer.parameters[0]
+                raise (TagRefused if is_of_tag(code) else Rejected)(f"{self.where}: {error_text(code)}")
             return answer.parameters
         raise LinkDown(f"{self.where}: no answer to command {command:02X}, asked {tries} times; {self.cutter}")
 
@@ -83,10 +92,10 @@ class Module:
                 return
             self._aside += filter(is_told, frames)
 
-    async def _first(self, wanted: Callable[[Frame], bool]) -> Frame | None:
+    async def _first(self, wanted: Callable[[Frame], bool], wait_s: float = ANSWER_S) -> Frame | None:
         """Return the first such frame in time, else None; what the module tells by itself is kept aside."""
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + ANSWER_S
+        deadline_s = loop.time() + wait_s
         while (left_s := deadline_s - loop.time()) > 0:
             frames = await self._frames(left_s)
             self._aside += filter(is_told, frames)

@@ -36,6 +36,7 @@ ANTENNA_ERROR = 0xF8
 NO_TAG = 0xFB
 TAG_REFUSED = 0xFC
 WITH_TAGS = frozenset((DONE, TIME_OVER, MORE, FULL))
+OF_TAG = frozenset((PASSWORD_WRONG, 0x09, 0x0A, TAG_REFUSED))  # the tag itself said no
 
 STATUSES = {  # UHFReader18 manual, 5
     PASSWORD_WRONG: "the tag does not accept the access password",

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from drivers._serial_link import Line
+from drivers._serial_writes import TagRefused
 from drivers._uhf288_frames import (
     GET_INFO,
     INVENTORY,
     MORE,
+    OF_TAG,
     OK,
     PUSHED,
     SET_POWER,
@@ -84,7 +86,8 @@ class Reader:
             if attempt:
                 await self.drain()  # the first question may be answered too; its answer is for nobody
             if found[-1].status != OK:
-                raise Rejected(f"{self.where}: {status_text(found[-1])}")
+                kind = TagRefused if found[-1].status in OF_TAG else Rejected
+                raise kind(f"{self.where}: {status_text(found[-1])}")
             return found[-1].data
         raise LinkDown(f"{self.where}: no answer to command {command:02X}, asked {tries} times; {self.cutter}")
 

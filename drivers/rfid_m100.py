@@ -15,12 +15,15 @@ from typing import Literal
 from pydantic import Field
 
 from drivers._m100_frames import FAILED, Frame, Tag, tag_of
+from drivers._m100_pen import pen_of
 from drivers._m100_talk import Module
 from drivers._serial_config import SerialReaderConfig
 from drivers._serial_link import OpenLine, open_line
+from drivers._serial_orders import Orders
 from drivers._serial_reads import Ears
-from gateway.driver import Emit, Services
-from gateway.errors import BadFrame, ConfigError, LinkDown
+from drivers._serial_writes import carry_out, check_passwords
+from gateway.driver import Emit, Services, TagOrder
+from gateway.errors import BadFrame, ConfigError, LinkDown, Rejected
 
 REGIONS = {"china_900": 0x01, "us": 0x02, "eu": 0x03, "china_800": 0x04, "korea": 0x06}  # manual 2.15
 RESTART_S = 30.0  # 65 535 polls at 2 ms each, quicker than any tag, would be over in 131 s
@@ -51,6 +54,7 @@ class Driver:
 
     def __init__(self, config: Config, services: Services, opens: OpenLine | None = None) -> None:
         self._config, self._services = config, services
+        self._orders = Orders()
         self._opens: OpenLine = opens or (lambda: open_line(config.port, config.baudrate))
 
     async def run(self, emit: Emit) -> None:
@@ -59,14 +63,22 @@ class Driver:
             async with self._opens() as line:
                 module = Module(line)
                 about = await self._prepare(module)
-                await self._read(module, Ears(self._config.id, self._services, emit, module.cutter, about))
+                with self._orders.taken():
+                    await self._read(module, Ears(self._config.id, self._services, emit, module.cutter, about))
         except LinkDown as error:
             step = "check the module's power and cable, and port and baudrate; it is tried again by itself"
             self._services.report("offline", "reader_unreachable", str(error), step)
             raise
 
+    async def write_tag(self, order: TagOrder) -> None:
+        """Encode, lock or kill the one tag in the field, and check it. Raises Rejected."""
+        if not self._config.allow_writes:
+            raise Rejected(f"{self._config.id}: writing is off (allow_writes)")
+        await self._orders.submit(order)
+
     async def check(self) -> str:
         """Ask the module what it is, and poll once; changes nothing but ends a polling that runs."""
+        check_passwords(self._config)
         async with self._opens() as line:
             module = Module(line)
             await module.stop()
@@ -98,13 +110,18 @@ class Driver:
         while True:
             await module.start()
             restart_s = loop.time() + RESTART_S
-            while loop.time() < restart_s and ears.silent_s < SILENT_S:
+            while loop.time() < restart_s and ears.silent_s < SILENT_S and not self._orders:
                 self._hear(await module.listen(ears.patience_s(SILENT_S)), ears)
                 await ears.tell()
             await module.stop()
+            await self._orders.work(lambda order: self._write(module, order))
             if ears.silent_s >= SILENT_S:
                 self._hear(await module.poll(), ears)  # proof that it reads, for firmware that keeps quiet without tags
                 await ears.tell()
+
+    async def _write(self, module: Module, order: TagOrder) -> None:
+        async with pen_of(module) as pen:
+            await carry_out(pen, order, self._config)
 
     def _hear(self, told: Sequence[Frame], ears: Ears) -> None:
         if not told:

@@ -14,7 +14,9 @@ from pydantic import Field
 
 from drivers._serial_config import SerialReaderConfig
 from drivers._serial_link import OpenLine, open_line
+from drivers._serial_orders import Orders
 from drivers._serial_reads import Ears, Trouble
+from drivers._serial_writes import carry_out, check_passwords
 from drivers._uhf288_frames import (
     ANTENNA_ERROR,
     BROADCAST,
@@ -32,9 +34,10 @@ from drivers._uhf288_frames import (
     pushed_of,
     status_text,
 )
+from drivers._uhf288_pen import ReaderPen
 from drivers._uhf288_talk import Reader, Round
-from gateway.driver import Emit, Services
-from gateway.errors import BadFrame, ConfigError, LinkDown
+from gateway.driver import Emit, Services, TagOrder
+from gateway.errors import BadFrame, ConfigError, LinkDown, Rejected
 
 # Band and highest channel (SID UR manual 8.4.2): all channels of a band are used.
 REGIONS = {
@@ -90,6 +93,7 @@ class Driver:
 
     def __init__(self, config: Config, services: Services, opens: OpenLine | None = None) -> None:
         self._config, self._services = config, services
+        self._orders = Orders()
         self._opens: OpenLine = opens or (lambda: open_line(config.port, config.baudrate))
         self._info = Info("?", 0, 0, 0, 0, 0, None)
 
@@ -100,14 +104,22 @@ class Driver:
                 reader = Reader(line, self._config.address)
                 self._info = await self._prepare(reader)
                 about = f"type {self._info.kind:02X} version {self._info.version}, {self._info.power_dbm} dBm"
-                await self._read(reader, Ears(self._config.id, self._services, emit, reader.cutter, about))
+                with self._orders.taken():
+                    await self._read(reader, Ears(self._config.id, self._services, emit, reader.cutter, about))
         except LinkDown as error:
             step = "check the reader's power and cable, and port, baudrate and address; it is tried again by itself"
             self._services.report("offline", "reader_unreachable", str(error), step)
             raise
 
+    async def write_tag(self, order: TagOrder) -> None:
+        """Encode, lock or kill the one tag in the field, and check it. Raises Rejected."""
+        if not self._config.allow_writes:
+            raise Rejected(f"{self._config.id}: writing is off (allow_writes)")
+        await self._orders.submit(order)
+
     async def check(self) -> str:
         """Ask the reader what it is; changes nothing."""
+        check_passwords(self._config)
         async with self._opens() as line:
             info = await Reader(line, self._config.address).info()
         return f"{self._config.port}: type {info.kind:02X}, version {info.version}, {info.power_dbm} dBm"
@@ -155,6 +167,7 @@ class Driver:
                     targets[antenna] ^= 1
                 await ears.tell()
             ears.trouble = _trouble(refusals)
+            await self._orders.work(lambda order: self._write(reader, order))
         await reader.info()  # mute altogether?
         raise LinkDown(f"{reader.where}: it answers, but takes no inventory; in real time mode switch its heartbeat on")
 
@@ -163,6 +176,13 @@ class Driver:
         if self._plain:
             return await reader.plain_inventory(self._info.scan_time or 10)
         return await reader.inventory(config.q, config.session, target, antenna, round(config.scan_time_s * 10))
+
+    async def _write(self, reader: Reader, order: TagOrder) -> None:
+        if reader.pushes:
+            raise Rejected("the reader is in real time mode: it takes no orders about tags")
+        info, ports = self._info, self._config.ports
+        pen = ReaderPen(reader, self._antennas, ports, plain=self._plain, scan_time=info.scan_time or 10)
+        await carry_out(pen, order, self._config)
 
     def _hear(self, answer: Round, antenna: int, ears: Ears) -> int:
         """Take in one inventory; return how many tags it told."""
@@ -179,7 +199,7 @@ class Driver:
 
     async def _follow_pushes(self, reader: Reader, ears: Ears) -> None:
         """Listen to a reader in real time mode for as long as it says anything."""
-        while ears.silent_s < PUSH_SILENT_S:
+        while ears.silent_s < PUSH_SILENT_S and not self._orders:
             for frame in await reader.listen(ears.patience_s(PUSH_WAIT_S)):
                 if frame.status == HEARTBEAT:
                     ears.heard((), self._antennas)
