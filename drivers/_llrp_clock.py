@@ -16,6 +16,7 @@ AHEAD_US = 2_000_000  # a clock that leaps ahead by more is believed when the ne
 BACK_US = 10_000_000  # reports come in order: a newest read that is older by this means a clock that was put back
 EPC_BYTES_MAX = 62  # `Epc`: longer ones are noise; a tag with an empty EPC has no identity
 NO_FLOOR = -1_000_000
+NAMES_MAX = 50_000  # 8 MiB
 
 UTC_STAMPS = TagSeen._fields.index("last_utc_us"), TagSeen._fields.index("first_utc_us")
 _STAMPS = (*UTC_STAMPS, TagSeen._fields.index("last_uptime_us"), TagSeen._fields.index("first_uptime_us"))
@@ -57,6 +58,7 @@ class ReaderClock:
 
     def __init__(self) -> None:
         self._utc, self._uptime = Offset(), Offset()
+        self._names: dict[bytes, str] = {}
 
     @property
     def offset_s(self) -> float | None:
@@ -78,18 +80,27 @@ class ReaderClock:
         return now_us
 
     def reads(self, seen: list[TagSeen], now_us: int, floor_cdbm: int | None = None) -> list[TagRead]:
-        """Return the reads of one report that arrived at `now_us`; what is below the floor or no EPC is left out."""
+        """Return the reads of reports that arrived at `now_us`; what is below the floor or no EPC is left out."""
         floor = NO_FLOOR if floor_cdbm is None else floor_cdbm
-        reads = []
+        names, reads = self._names, list[TagRead]()
         for at_us, tag in zip(self._stamps(seen, now_us), seen, strict=True):
-            power = tag.rssi_cdbm
-            if power is None and tag.rssi_dbm is not None:
-                power = 100 * tag.rssi_dbm
-            if (power is None or power >= floor) and 0 < len(tag.epc) <= EPC_BYTES_MAX:
-                phase = tag.phase if tag.zebra_phase is None else tag.zebra_phase % 65536 // 16
-                epc, antenna = tag.epc.hex().upper(), tag.antenna or 0
-                reads.append(_new(TagRead, (epc, antenna, at_us, power, tag.seen or 1, phase)))
+            epc, antenna, dbm, power, count, phase, zebra, _, _, _, _, _, _, _, _ = tag
+            if power is None and dbm is not None:
+                power = 100 * dbm
+            name = names.get(epc) or self._name(epc)
+            if name and (power is None or power >= floor):
+                if zebra is not None:
+                    phase = zebra % 65536 // 16
+                reads.append(_new(TagRead, (name, antenna or 0, at_us, power, count or 1, phase)))
         return reads
+
+    def _name(self, epc: bytes) -> str:
+        """Return an EPC as text, always the same object: a shop's tags are read over and over."""
+        if not 0 < len(epc) <= EPC_BYTES_MAX:
+            return ""
+        if len(self._names) >= NAMES_MAX:
+            self._names.clear()
+        return self._names.setdefault(epc, epc.hex().upper())
 
     def _stamps(self, seen: list[TagSeen], now_us: int) -> list[int]:
         """Return our time of each: all tags of a reader carry the same kinds of time, the best one counts."""

@@ -151,23 +151,35 @@ class Reader:
                 "foreign_rospec", f"ROSpecs {', '.join(map(str, foreign))} of another program are in the reader"
             )
 
-    def _take(self, frame: Frame) -> None:
-        """Take a message that nobody asked for."""
+    def _take(self, frames: list[Frame]) -> None:
+        """Take messages that nobody asked for, in order; reports that came together become reads together."""
+        seen: list[TagSeen] = []
+        for frame in frames:
+            try:
+                if frame.kind == RO_ACCESS_REPORT:
+                    seen += self._reports.decode(frame.data)
+                else:
+                    self._take_reads(seen)
+                    seen = []
+                    self._take_other(frame)
+            except BadFrame as error:
+                self._bad += 1
+                self._trouble("bad_reports", f"{self._bad} messages could not be read, the last: {error}")
+                log.warning("skipped: %s", error, extra={"device": self._config.id, "once": "bad_reports"})
+        self._take_reads(seen)
+
+    def _take_other(self, frame: Frame) -> None:
+        if frame.kind != ERROR_MESSAGE:
+            self._take_event(control.event(frame))
+            return
         try:
-            if frame.kind == RO_ACCESS_REPORT:
-                self._take_reads(self._reports.decode(frame.data))
-            elif frame.kind == ERROR_MESSAGE:
-                control.answer(frame)
-            else:
-                self._take_event(control.event(frame))
-        except BadFrame as error:
-            self._bad += 1
-            self._trouble("bad_reports", f"{self._bad} messages could not be read, the last: {error}")
-            log.warning("skipped: %s", error, extra={"device": self._config.id, "once": "bad_reports"})
+            control.answer(frame)
         except Rejected as error:
             log.warning("the reader: %s", error, extra={"device": self._config.id, "once": "refused"})
 
     def _take_reads(self, seen: list[TagSeen]) -> None:
+        if not seen:
+            return
         if self.look is not None:
             self.look.take([tag for tag in seen if tag.rospec != ROSPEC_ID])
             seen = [tag for tag in seen if tag.rospec == ROSPEC_ID]

@@ -48,12 +48,12 @@ class TagSeen(NamedTuple):
     rssi_dbm: int | None = None
     rssi_cdbm: int | None = None
     seen: int | None = None
+    phase: int | None = None
+    zebra_phase: int | None = None
     last_utc_us: int | None = None
     first_utc_us: int | None = None
     last_uptime_us: int | None = None
     first_uptime_us: int | None = None
-    phase: int | None = None
-    zebra_phase: int | None = None
     rospec: int | None = None
     channel: int | None = None
     doppler: int | None = None

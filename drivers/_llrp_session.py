@@ -86,7 +86,7 @@ class Session:
     """One connection. `take` gets what nobody asked for; `room` returns when more may be read."""
 
     def __init__(
-        self, streams: Streams, where: str, take: Callable[[Frame], None], room: Callable[[], Awaitable[None]]
+        self, streams: Streams, where: str, take: Callable[[list[Frame]], None], room: Callable[[], Awaitable[None]]
     ) -> None:
         self._reader, self._writer = streams
         self._where, self._take, self._room = where, take, room
@@ -113,12 +113,24 @@ class Session:
             if not data:
                 raise LinkDown(f"{self._where}: the reader closed the connection")
             self.heard_s = asyncio.get_running_loop().time()
+            await self._sort(data)
+            await self._room()
+
+    async def _sort(self, data: bytes) -> None:
+        """Hand on what nobody asked for, as much as came at once; what was sent before an answer is taken before it."""
+        taken: list[Frame] = []
+        try:
             for frame in self._frames.feed(data):
                 if frame.kind in (RO_ACCESS_REPORT, READER_EVENT_NOTIFICATION):
-                    self._take(frame)
-                else:
-                    await self._handle(frame)
-            await self._room()
+                    taken.append(frame)
+                    continue
+                if taken:
+                    self._take(taken)
+                    taken = []
+                await self._handle(frame)
+        finally:
+            if taken:
+                self._take(taken)
 
     async def _handle(self, frame: Frame) -> None:
         if frame.kind == KEEPALIVE:
@@ -126,7 +138,7 @@ class Session:
         elif (asked := self._waiting.get(frame.message_id)) is not None and not asked.done():
             asked.set_result(frame)
         elif frame.kind == ERROR_MESSAGE:
-            self._take(frame)
+            self._take([frame])
 
     async def ask(self, request: bytes, within_s: float = ANSWER_S) -> Frame:
         """Send a request and return the answer. Raises LinkDown when none comes in time."""

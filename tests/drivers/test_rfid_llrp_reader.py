@@ -26,7 +26,7 @@ US = 1_000_000
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_llrp_reader, "HEARD_S", 0.05)
-    monkeypatch.setattr(_llrp_write, "LOOK_S", 0.15)
+    monkeypatch.setattr(_llrp_write, "LOOK_S", 0.4)
 
 
 @asynccontextmanager
