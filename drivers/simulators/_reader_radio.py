@@ -13,6 +13,7 @@ from drivers.simulators._reader_tag import Tag
 from drivers.simulators._reader_walk import Walk, seen_from
 
 ZONE_CDBM = -5200  # a tag in the antenna's own zone, before luck
+FLOOR_CDBM = -7600  # weaker than this, a tag has not the power to answer
 NOISE_CDB, BIAS_CDB = 300, 300  # of each read; of each tag at each antenna, for ever (its own reflections)
 ROUNDS_S = 30.0  # inventory rounds a second: no tag answers more often
 VISITS = 4  # tags looked at for one read, at most
@@ -67,7 +68,8 @@ class Antenna:
                 if luck < hit and (fits is None or fits(tag)):
                     place = tag.number * 31 + salt
                     rssi = base + _NOISE[int(luck / hit * _LUCK)] + _BIAS[place % _LUCK]
-                    found.append(Heard(tag, rssi, (place * 13 + int(luck / hit * 64)) % _LUCK, 0))
+                    if rssi > FLOOR_CDBM:
+                        found.append(Heard(tag, rssi, (place * 13 + int(luck / hit * 64)) % _LUCK, 0))
             if self._at >= len(zone.tags):
                 self._ear, self._at = (self._ear + 1) % len(ears), 0
                 left -= 1

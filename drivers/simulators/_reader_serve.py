@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
+import ssl
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -135,7 +136,9 @@ class Ports(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def serving(fleet: ReaderFleet, port: int = 0, truth_port: int | None = None) -> AsyncIterator[Ports]:
+async def serving(
+    fleet: ReaderFleet, port: int = 0, truth_port: int | None = None, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Ports]:
     """Serve while the context lasts; the readers' ports follow each other from `port` on, 0 = free ones."""
     served = Served(fleet)
     loop = asyncio.get_running_loop()
@@ -143,7 +146,7 @@ async def serving(fleet: ReaderFleet, port: int = 0, truth_port: int | None = No
         ports = Ports([], None)
         for number, reader in enumerate(fleet.readers):
             made = lambda reader=reader: served.line(reader)  # noqa: E731 (a factory for each)
-            server = await loop.create_server(made, LOOPBACK, port + number if port else 0)
+            server = await loop.create_server(made, LOOPBACK, port + number if port else 0, ssl=tls)
             stack.callback(server.close)
             ports.readers.append(server.sockets[0].getsockname()[1])
         if truth_port is not None:

@@ -12,6 +12,7 @@ from drivers.simulators._reader_tag import Tag
 from drivers.simulators._reader_world import World
 
 MOST_CARRIED = 3
+LOOK_S = 2.0  # who waits looks up so often
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,16 @@ class Shoppers:
                     self._world.sell(tag)
             self._leave(items)
         else:
-            self._timeline.after(self._habits.patience_s / self._speed, self._give_up, items, shelf)
+            self._wait(items, shelf, self._timeline.now_s + self._habits.patience_s / self._speed)
 
-    def _give_up(self, items: list[Tag], shelf: Zone) -> None:
+    def _wait(self, items: list[Tag], shelf: Zone, until_s: float) -> None:
+        """Stand at the till until everything is sold, or patience ends."""
+        if self._timeline.now_s >= until_s or all(tag.sold_s is not None for tag in items):
+            self._end(items, shelf)
+        else:
+            self._timeline.after(LOOK_S / self._speed, self._wait, items, shelf, until_s)
+
+    def _end(self, items: list[Tag], shelf: Zone) -> None:
         """Leave with what was sold meanwhile, put the rest back."""
         self._leave([tag for tag in items if tag.sold_s is not None])
         self._put_back([tag for tag in items if tag.sold_s is None], shelf)

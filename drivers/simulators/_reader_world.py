@@ -75,7 +75,8 @@ class World:
         tag = Tag(number, epc, said, WEAK_HIT if self.rng.random() < WEAK_SHARE else 1.0)
         self.items.append(tag)
         self.tags[epc] = tag
-        self._of_gtin.setdefault(gtin, []).append(tag)
+        if said is not None:
+            self._of_gtin.setdefault(gtin, []).append(tag)
         zone.add(tag)
         tag.since_s = self.timeline.now_s
         return tag
@@ -96,9 +97,9 @@ class World:
             raise NotThere(f"no tag {epc_hex!r}") from None
 
     def of_product(self, gtin: str, count: int = 1) -> list[Tag]:
-        """Return unsold items of a product that lie in the shop, those on the floor first. Raises NotThere."""
+        """Return unsold items that say they are this product: those at the till first, then the floor's. NotThere."""
         found = [tag for tag in self._of_gtin.get(gtin.zfill(14), ()) if tag.zone and tag.sold_s is None]
-        found.sort(key=lambda tag: tag.zone is None or tag.zone.kind != "floor")
+        found.sort(key=lambda tag: {"till": 0, "floor": 1}.get(tag.zone.kind, 2) if tag.zone else 2)
         if len(found) < count:
             raise NotThere(f"{len(found)} unsold items of {gtin!r} are in the shop, not {count}")
         return found[:count]
