@@ -4,6 +4,7 @@ Runs on the timeline, without sockets: bytes come in by `Connection.receive` and
 Not here: what a message means (`_reader_desk.py`), mishaps (`_reader_faults.py`), sockets (`_reader_serve.py`).
 """
 
+import contextlib
 import struct
 from random import Random
 from typing import Protocol
@@ -85,12 +86,13 @@ class Connection:
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Look at what came in."""
+        """Look at what came in, as long as answers go out: who asks and does not read, waits."""
         data = bytes(self._waiting)
         self._waiting.clear()
         try:
-            for one in self._frames.feed(data):
-                self._reader.desk.take(self, one)
+            with contextlib.closing(self._frames.feed(data)) as frames:
+                while not self.line.full and (one := next(frames, None)) is not None:
+                    self._reader.desk.take(self, one)
         except LostStep:
             self._reader.hang_up()
 
@@ -210,10 +212,8 @@ class Reader:
 
     def _beat(self) -> None:
         self.world.timeline.after(TICK_S, self._beat)
-        if self.stall_until_s and not self.stalled:
-            self.stall_until_s = 0.0
-            if self.client is not None:
-                self.client.catch_up()
+        if self.client is not None and not self.stalled:
+            self.client.catch_up()
         self.outbox.drain()
         self.inventory.beat()
         period_ms = self.settings.keepalive_ms

@@ -5,7 +5,7 @@ driver. Not here: what a message means (`_reader_desk.py`), tag reports (`_reade
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 MAX_MESSAGE = 256 << 10  # nothing that a client has to say is longer
@@ -63,7 +63,7 @@ class Frames:
     def __init__(self) -> None:
         self._held = bytearray()
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes) -> Generator[Message, None, None]:
         """Yield each message that is complete. Raises LostStep on a length below 10 or above MAX_MESSAGE."""
         self._held += data
         at = 0
