@@ -15,7 +15,7 @@ class SerialReaderConfig(DeviceConfig):
         max_length=400,
         pattern=r"^(/|COM|usb:|(socket|rfc2217)://)",
         description="serial port by a name that stays: `/dev/serial/by-id/...` or `usb:VID:PID[:SERIAL]`; "
-        "on the network `socket://host:port` (plain TCP) or `rfc2217://host:port`",
+        "on the network `socket://host:port` (plain TCP) or `rfc2217://host:port` (not tried yet)",
         examples=["usb:1A86:7523"],
     )
     allow_writes: bool = Field(default=False, description="let administrators encode, lock and kill tags here")

@@ -1,8 +1,9 @@
 """An open way to a serial device: bytes out and in, each wait with a deadline. A port here, or one on the network.
 
-What can be opened: a device file, `usb:VID:PID`, `socket://host:port`, `rfc2217://host:port`. Errors of the library
-and of the system are translated here and nowhere else. Not here: which port a name means (`_serial_ports.py`), what
-the bytes say (`_m100_frames.py`, `_uhf288_frames.py`).
+What can be opened: a device file, `usb:VID:PID`, `socket://host:port`, and what else serialx opens (`rfc2217://`: not
+proven; pyserial's server does not get along with it). Errors of the library and of the system are translated here and
+nowhere else. Not here: which port a name means (`_serial_ports.py`), what the bytes say (`_m100_frames.py`,
+`_uhf288_frames.py`).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from gateway.errors import ConfigError, GatewayError, LinkDown
 OPEN_S = 10.0
 WRITE_S = 2.0
 CLOSE_S = 1.0  # within the supervisor's deadline for a stop
+PAUSE_S = 0.005  # a USB port gives a few bytes each millisecond: taken together they cost less
 CHUNK = 4096  # bytes taken at once: what a reader says in a third of a second at 115200 baud
 NO_PORT = (errno.ENOTTY, errno.EISDIR, errno.EINVAL)
 
@@ -49,6 +51,7 @@ class _SerialLine:
         self._reader, self._writer = reader, writer
 
     async def read(self, wait_s: float) -> bytes:
+        await asyncio.sleep(PAUSE_S)
         try:
             async with asyncio.timeout(wait_s):
                 data = await self._reader.read(CHUNK)

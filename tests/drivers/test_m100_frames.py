@@ -54,6 +54,15 @@ def test_captures(capture: dict[str, Any]) -> None:
         assert [got.command, got.parameters.hex().upper()] == capture["answer"]
 
 
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture["hex"][:26])
+def test_no_broken_bit_gets_past_the_sum(capture: dict[str, Any]) -> None:
+    good = bytes.fromhex(capture["hex"])
+    for at in range(len(good)):
+        for bit in range(8):
+            taken = cutter()
+            assert taken.feed(good[:at] + bytes((good[at] ^ 1 << bit,)) + good[at + 1 :]) + taken.idle() == []
+
+
 def test_commands_are_the_manuals_own() -> None:
     assert encode(POLL_MANY, bytes((0x22,)) + (10_000).to_bytes(2)).hex(" ") == "bb 00 27 00 03 22 27 10 83 7e"
     assert encode(SET_POWER, (2000).to_bytes(2)).hex(" ") == "bb 00 b6 00 02 07 d0 8f 7e"

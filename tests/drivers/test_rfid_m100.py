@@ -13,7 +13,7 @@ from gateway.driver import Checkable, Services
 from gateway.errors import ConfigError, LinkDown
 from gateway.messages.tags import ReaderHeard, TagReads
 from tests.drivers.gen2_chip import Chip
-from tests.drivers.m100_peer import Peer
+from tests.drivers.m100_peer import NO_TAG, Peer
 from tests.drivers.serial_pipes import Pipe, Rig, over_pty, over_tcp
 from tests.virtual_time import VirtualClock, run
 
@@ -121,6 +121,19 @@ def test_a_radio_that_hears_nothing_is_no_empty_shop() -> None:
         with pytest.raises(LinkDown, match="its radio does not"):
             await shop.run_for(60)
         assert shop.heard == []
+
+    run(main)
+
+
+def test_no_tag_that_is_on_its_way_answers_no_question() -> None:
+    class Racing(Peer):
+        def _obey(self, command: int, given: bytes) -> bytes:
+            return NO_TAG + super()._obey(command, given)
+
+    async def main() -> None:
+        shop = rig(Racing(), power_dbm=20, session=1)
+        await shop.run_for(40)
+        assert len(shop.heard) >= 15
 
     run(main)
 

@@ -54,6 +54,15 @@ def test_a_broken_capture_is_none() -> None:
     assert taken.feed(bytes.fromhex("1500010301010c0000000000000000000003136bb1a6")) + taken.idle() == []
 
 
+@pytest.mark.parametrize("capture", CAPTURES, ids=lambda capture: capture["hex"][:24])
+def test_no_broken_bit_gets_past_the_crc(capture: dict[str, Any]) -> None:
+    good = bytes.fromhex(capture["hex"])
+    for at in range(len(good)):
+        for bit in range(8):
+            taken = cutter()
+            assert taken.feed(good[:at] + bytes((good[at] ^ 1 << bit,)) + good[at + 1 :]) + taken.idle() == []
+
+
 def test_commands_are_the_manuals_own() -> None:
     assert encode(GET_INFO).hex(" ") == "04 ff 21 19 95"  # as vendors' demos send it
 
