@@ -114,9 +114,14 @@ class EpcisRows:
         await self._store.write(lambda db: db.execute(update, [reason, event.number]))
 
     async def retry(self) -> None:
-        """Let all that was set aside wait again."""
-        update = "UPDATE epcis_event SET refused = NULL WHERE refused IS NOT NULL"
-        await self._store.write(lambda db: db.execute(update))
+        """Let all that was set aside wait again; count anew, for a salvaged file may have lost rows."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("UPDATE epcis_event SET refused = NULL WHERE refused IS NOT NULL")
+            db.execute("INSERT OR IGNORE INTO epcis_state VALUES ('dropped', 0)")
+            db.execute("INSERT OR REPLACE INTO epcis_state SELECT 'items', coalesce(sum(items), 0) FROM epcis_event")
+
+        await self._store.write(write)
 
     async def losses(self) -> Losses:
         """Return what did not get through."""
