@@ -1,7 +1,7 @@
 """Tills that ask for prices, as a process: `python -m bench._look_ups PORT TOKENS GTINS RATE`, until stdin ends.
 
-Each look-up is timed from the moment when it was due, not from when it was sent: who
-queues behind a long step waits too.
+One till asks after the other, at a steady rate; who has no answer yet lets the next questions wait. Each is timed from
+the moment when it was due, not from when it was sent: who queues behind a long step waits too.
 """
 
 import json
@@ -13,19 +13,30 @@ from bench._till_load import connect, figures, head
 
 
 def ask(port: int, tokens: list[str], gtins: list[str], rate: float) -> dict[str, float]:
-    socks = [connect(port) for _ in tokens]
-    late, began, number = list[float](), time.perf_counter(), 0
-    while not select.select([sys.stdin], [], [], 0)[0]:
-        due = began + number / rate
-        time.sleep(max(0.0, due - time.perf_counter()))
-        turn = number % len(tokens)
-        socks[turn].sendall(head("GET", f"/v1/price/{gtins[number % len(gtins)]}", tokens[turn]))
-        answer = socks[turn].recv(65536)
-        late.append(time.perf_counter() - due)
-        if not answer.startswith(b"HTTP/1.1 200"):
-            sys.exit(answer.decode())
-        number += 1
-    return figures(number, time.perf_counter() - began, late)
+    socks = {sock.fileno(): (sock, token) for token in tokens for sock in [connect(port)]}
+    free, waiting = list(socks), dict[int, float]()
+    poll, late, began, asked, told = select.epoll(), list[float](), time.perf_counter(), 0, False
+    for number in (*socks, sys.stdin.fileno()):
+        poll.register(number, select.EPOLLIN)
+    while waiting or not told:
+        due = began + asked / rate
+        if free and not told and due <= time.perf_counter():
+            number = free.pop(0)
+            sock, token = socks[number]
+            sock.sendall(head("GET", f"/v1/price/{gtins[asked % len(gtins)]}", token))
+            waiting[number] = due
+            asked += 1
+            continue
+        for number, _ in poll.poll(max(0.0, due - time.perf_counter()) if free else 10):
+            if number not in socks:
+                told = True
+                continue
+            answer = socks[number][0].recv(65536)
+            late.append(time.perf_counter() - waiting.pop(number))
+            free.append(number)
+            if not answer.startswith(b"HTTP/1.1 200"):
+                sys.exit(answer.decode())
+    return figures(asked, time.perf_counter() - began, late)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from gateway.errors import GatewayError, StoreError
 from gateway.messages import Command, Fact, Message, Reading
 
 INBOX_ENTRIES = 256  # waiting calls of emit and submit; each carries what its caller had in hand
-TURN_S = 0.001  # of work; then whoever waits for the event loop, a till for a price above all, gets a turn
+TURN_S = 0.0005  # of work; then whoever waits for the event loop, a till for a price above all, gets a turn
+ROUNDS = 2  # of the event loop in a turn of others: a question is read in one and answered in the next
 BATCH_MESSAGES = 1000  # most messages in one commit: 75 ms of work if all are of tills, 15 ms if of sensors
 
 log = logging.getLogger(__name__)
@@ -203,7 +204,8 @@ class Core:
         """Give the event loop to others now and then. They read what the rules know; nothing is fed meanwhile."""
         now = asyncio.get_running_loop().time()
         if now >= self._turn_ends:
-            await asyncio.sleep(0)
+            for _ in range(ROUNDS):
+                await asyncio.sleep(0)
             self._turn_ends = asyncio.get_running_loop().time() + TURN_S
 
     def _hear(self, kind: type[Message]) -> tuple[int, ...]:

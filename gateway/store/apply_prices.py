@@ -74,8 +74,14 @@ class PriceTables:
 
 
 def _keep_parts(db: sqlite3.Connection, kept: list[notes.PartKept]) -> None:
-    rows = [(_key(n.part.wave), n.part.part, n.part.model_dump_json()) for n in kept]
+    rows = [(_key(n.part.wave), n.part.part, _part_json(n.part)) for n in kept]
     db.executemany("INSERT OR IGNORE INTO price_part VALUES (?, ?, ?)", rows)
+
+
+def _part_json(part: m.PricePart) -> str:
+    """Write a part line by line: 30 000 in one call would keep the interpreter from the tills for too long."""
+    lines = ",".join([line.model_dump_json() for line in part.lines])
+    return part.model_copy(update={"lines": ()}).model_dump_json().replace('"lines":[]', f'"lines":[{lines}]', 1)
 
 
 def _keep_heads(db: sqlite3.Connection, heads: Iterable[notes.HeadKept | notes.WaveKept]) -> None:
