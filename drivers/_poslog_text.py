@@ -68,12 +68,13 @@ class Utf8:
     def _decode(self, data: bytes, *, final: bool) -> bytes:
         if self._decoder is None:
             return data
+        before = self._decoder.getstate()
         try:
             return self._decoder.decode(data, final).encode()
-        except UnicodeError:
+        except UnicodeDecodeError as error:  # it counts from the bytes that wait in the decoder, and has lost them now
             self.error = BadFrame("the text is not in the encoding that it declares")
-            self._decoder.errors = "replace"  # once more, to know where: a failed call leaves the decoder as it was
-            return self._decoder.decode(data, final).partition("\ufffd")[0].encode()
+            self._decoder.setstate(before)
+            return self._decoder.decode(data[: max(0, error.start - len(before[0]))]).encode()
 
 
 def _enough(start: bytes) -> bool:
