@@ -21,8 +21,8 @@ from gateway.store.losses import go_above
 from gateway.store.outbox import Outbox, StoreClock
 from gateway.store.place import Lock, check_place
 from gateway.store.rebuild import finish_swap, rebuild
-from gateway.store.salvage import judge
-from gateway.store.schema import MEMORY, STREAMS, connect_reader, connect_writer, migrate, transaction
+from gateway.store.salvage import UNREADABLE, judge
+from gateway.store.schema import MEMORY, STREAMS, check_schema, connect_reader, connect_writer, migrate, transaction
 from gateway.store.trouble import is_damage, passes
 
 RESTORE_GAP = 1_000_000  # numbers that may have been used after the backup, when no ceilings file says so
@@ -87,8 +87,8 @@ class Opening:
         if damage is None:
             try:
                 return self._connect(findings, known)
-            except sqlite3.DatabaseError as error:
-                if not is_damage(error, self._path):
+            except UNREADABLE as error:
+                if passes(error) and not is_damage(error, self._path):
                     raise
                 damage = str(error)
         log.error("the database is damaged; salvaging", extra={"why": damage})
@@ -107,7 +107,7 @@ class Opening:
             with contextlib.closing(connect_reader(self._path)) as connection:
                 findings.mark = _mark(connection)
                 return judge(connection, full=findings.mark != "1")
-        except sqlite3.DatabaseError as error:
+        except UNREADABLE as error:
             if passes(error):
                 raise
             return str(error)
@@ -120,6 +120,8 @@ class Opening:
             elif (findings.frames or 0) > tail.frames_now(connection):
                 findings.losses.append("the write-ahead log lost its end")
             fresh = migrate(connection, self._sets) and findings.mark is None
+            if self._path != MEMORY:
+                check_schema(connection, self._sets)
             outbox = Outbox(connection, self._encoder, self._clock)
             outbox.load()
             self._make_good(outbox, findings, known)

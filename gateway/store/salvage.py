@@ -19,6 +19,7 @@ from gateway.store.schema import connect_reader
 
 MOST_PROBES = 200_000  # lookups into a damaged region before it is given up: some seconds
 SIDES = ("", "-wal", "-shm")
+UNREADABLE = (sqlite3.Error, UnicodeDecodeError)  # the latter: SQLite's message quotes a name that is no text any more
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def judge(connection: sqlite3.Connection, *, full: bool) -> str | None:
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         (verdict,) = connection.execute("PRAGMA integrity_check(1)" if full else "PRAGMA quick_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         return str(error)
     return None if verdict == "ok" else str(verdict)
 
@@ -37,7 +38,7 @@ def copy_tables(source_path: Path, target: sqlite3.Connection) -> int:
     """Copy every readable row of every table that the target knows; return how many."""
     try:
         source = connect_reader(source_path)
-    except sqlite3.Error:
+    except UNREADABLE:
         return 0
     with contextlib.closing(source):
         return sum(_copy_table(source, target, *table) for table in _tables(target))
@@ -74,7 +75,7 @@ def _copy_table(source: sqlite3.Connection, target: sqlite3.Connection, table: s
 def _shared_columns(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> list[str]:
     try:
         found = {row[1] for row in source.execute(f'PRAGMA table_info("{table}")')}
-    except sqlite3.Error:
+    except UNREADABLE:
         return []
     return [row[1] for row in target.execute(f'PRAGMA table_info("{table}")') if row[1] in found]
 
@@ -98,13 +99,13 @@ def readable_rows(source: sqlite3.Connection, table: str, names: str) -> Iterato
 
 
 def _until_error(source: sqlite3.Connection, query: str, *parameters: int) -> Iterator[Any]:
-    with contextlib.suppress(sqlite3.Error):
+    with contextlib.suppress(*UNREADABLE):
         yield from source.execute(query, parameters)
 
 
 def _probe(source: sqlite3.Connection, query: str, rowids: Iterable[int]) -> Iterator[Any]:
     for rowid in rowids:
-        with contextlib.suppress(sqlite3.Error):
+        with contextlib.suppress(*UNREADABLE):
             yield from source.execute(query, [rowid]).fetchall()
 
 

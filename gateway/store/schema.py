@@ -113,7 +113,7 @@ def migrate(connection: sqlite3.Connection, sets: Iterable[Migrations]) -> bool:
     """Bring the schema up to date in one transaction; return whether anything was to do."""
     database = Database(connection)
     wanted = [store_migrations, *sets]
-    if not any(one.pending(database) for one in wanted):
+    if not _any_pending(database, wanted):
         return False
     with transaction(connection):
         before = unsent_rows(connection)
@@ -121,6 +121,28 @@ def migrate(connection: sqlite3.Connection, sets: Iterable[Migrations]) -> bool:
             one.apply(database)
         _refuse_loss(before, unsent_rows(connection))
     return True
+
+
+def _any_pending(database: Database, wanted: Iterable[Migrations]) -> bool:
+    try:
+        return any(one.pending(database) for one in wanted)
+    except KeyError as error:
+        raise sqlite3.DatabaseError(f"the record of migrations has no column {error}") from error
+
+
+def check_schema(connection: sqlite3.Connection, sets: Iterable[Migrations]) -> None:
+    """Compare with a new file: no check of SQLite's sees a wrong letter. Raises sqlite3.DatabaseError."""
+    with contextlib.closing(sqlite3.connect(MEMORY, isolation_level=None)) as fresh:
+        migrate(fresh, sets)
+        if missing := _made(fresh) - _made(connection):
+            names = ", ".join(sorted(name for name, _ in missing))
+            raise sqlite3.DatabaseError(f"not as it was made: {names}")
+
+
+def _made(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+    """Return the names of tables, indexes and streams, with what defines them."""
+    schema = "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name != '_sqlite_migrations'"
+    return {*connection.execute(schema), *connection.execute("SELECT name, 'a stream' FROM outbox_stream")}
 
 
 def unsent_rows(connection: sqlite3.Connection) -> dict[Stream, int]:

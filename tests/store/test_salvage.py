@@ -104,6 +104,28 @@ def test_flipped_bytes(places: list[float], seed: int, *, clean: bool) -> None:
         check(path)
 
 
+@pytest.mark.parametrize("wrong", [0x01, 0x80], ids=["another letter", "no letter"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"storem002_usage",
+        b"journalsold_apart",
+        b"+00:00",
+        b'"name',
+        b"TABLE outbox_t",
+        b"telemetry (seq",
+        b"telem",
+        b"clean",
+    ],
+)
+def test_a_flipped_byte_of_a_name(tmp_path: Path, text: bytes, wrong: int) -> None:
+    path = damaged_copy(clean=True, into=tmp_path)
+    raw = bytearray(path.read_bytes())
+    raw[raw.rindex(text) + len(text) - 1] ^= wrong
+    path.write_bytes(raw)
+    check(path)
+
+
 @harsh
 @given(place=st.floats(0, 1), width=st.integers(1, 60_000), seed=st.integers(0, 99), clean=st.booleans())
 def test_a_stretch_of_garbage(place: float, width: int, seed: int, *, clean: bool) -> None:
