@@ -42,6 +42,7 @@ from gateway.rules.items import Items
 from gateway.rules.items import Policy as ItemPolicy
 from gateway.rules.sales import Policy as SalesPolicy
 from gateway.rules.sales import Sales
+from gateway.rules.stock_book import StockBook
 from gateway.rules.zones import Zones
 from gateway.sale_notes import KeptSales
 from gateway.sdnotify import Notifier
@@ -155,7 +156,8 @@ class App:
         self.drivers = self._drivers()
         labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
         self.labels = LabelSync(self.pricing, self._submit, labels, Studio(style), self.clock)
-        rules = (self.pricing, self.counts, self.sales, self.items, self.labels)
+        self.stock = StockBook(sold.stock, counts.bases)
+        rules = (self.pricing, self.counts, self.sales, self.items, self.stock, self.labels)
         self.core = Core(self.store, rules, rebuild=self._rebuild, committed=self._committed)
         self.ticker = Ticker(self.pricing, self.core.submit, self.clock, lambda: self.items.next_at)
         self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
@@ -294,6 +296,7 @@ class App:
         self.sales.load(sold)
         self.items.load(items)
         self.counts.load(counts)
+        self.stock.load(sold.stock, counts.bases)
         self._wake()
 
     async def _backlog(self) -> Backlog:

@@ -79,6 +79,15 @@ class CountClosed(Command):
     counted: SkipValidation[tuple[Counted, ...]] | None
 
 
+class StockBase(Command):
+    """What a count of the whole shop found of a product, and the pieces that came and were sold since."""
+
+    gtin: Gtin
+    before: int
+    received: int
+    sold: int
+
+
 # What the store gives back at start
 
 
@@ -98,3 +107,4 @@ class KeptCounts:
 
     open: list[KeptCount] = field(default_factory=list)
     ended: Mapping[str, datetime] = field(default_factory=dict)
+    bases: list[StockBase] = field(default_factory=list)

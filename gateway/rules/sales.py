@@ -1,7 +1,7 @@
-"""The rule of sales: till events and imported transactions in; what was sold, odd, out of stock, and busy out.
+"""The rule of sales: till events and imported transactions in; what was sold, odd, and busy out.
 
 It joins the parts and decides nothing itself: order and repeats `till_log.py`, baskets `open_baskets.py` and
-`basket.py`, what follows when one ends `settling.py`, imports `pos_import.py`, minutes `terminals.py`, and `stock.py`.
+`basket.py`, what follows when one ends `settling.py`, imports `pos_import.py`, minutes `terminals.py`.
 The answers come back among what follows, as a note (`TillOutcomes`), so that a till hears them after the commit and
 never before. `store/apply_sales.py` keeps the notes and gives `KeptSales` back at start.
 """
@@ -37,7 +37,6 @@ from gateway.rules.open_baskets import Living, OpenBaskets, begins
 from gateway.rules.pos_import import KEEP_DAYS, PosImport
 from gateway.rules.sale_facts import mismatch
 from gateway.rules.settling import Settling
-from gateway.rules.stock import Stock
 from gateway.rules.terminals import Terminals
 from gateway.rules.till_log import Ready, TillLog
 from gateway.sale_notes import (
@@ -48,7 +47,6 @@ from gateway.sale_notes import (
     KeptSales,
     Replayed,
     SalesPruned,
-    StockCounted,
     TillLogKept,
     TillOutcomes,
 )
@@ -69,7 +67,7 @@ class Policy:
 class Sales:
     """The rule. Pure: time comes with the messages."""
 
-    hears: tuple[type[Message], ...] = (TillEvents, PosTransaction, StockCounted, ProductsUpdate, Tick)
+    hears: tuple[type[Message], ...] = (TillEvents, PosTransaction, ProductsUpdate, Tick)
 
     def __init__(self, policy: Policy, kept: KeptSales) -> None:
         self._policy, self._noise_mg = policy, policy.scale.noise_mg
@@ -79,10 +77,9 @@ class Sales:
         """Forget everything, and go on from what the store has."""
         self._log = TillLog(kept.logs)
         self._terminals = Terminals(kept.terminals)
-        self._stock = Stock(kept.stock)
         self._imports = PosImport(kept)
         self._bag = BagCheck(self._policy.scale, kept.weights, kept.catalogue)
-        self._settling = Settling(self._policy.loss, self._bag, self._stock)
+        self._settling = Settling(self._policy.loss, self._bag)
         self._baskets = OpenBaskets()
         self._pruned: datetime | None = None
         begun = {(one.terminal, one.basket): one for one in kept.baskets}
@@ -98,8 +95,6 @@ class Sales:
             return self._tick(message.at)
         if isinstance(message, PosTransaction):
             return self._import(message)
-        if isinstance(message, StockCounted):
-            return [self._stock.counted(message)]
         if isinstance(message, ProductsUpdate):
             self._bag.seed(message)
         return []
@@ -107,10 +102,6 @@ class Sales:
     def ack_seq(self, terminal: str) -> int:
         """Return the number up to which all events of a terminal have come."""
         return self._log.ack_seq(terminal)
-
-    def on_hand(self, gtin: str) -> int | None:
-        """Return how many pieces are on hand, None when nobody has counted."""
-        return self._stock.on_hand(gtin)
 
     def expect(self, gtin: str) -> ExpectedWeight | None:
         """Return what one piece of a product weighs, as far as that is known."""
@@ -237,8 +228,8 @@ class Sales:
     def _import(self, transaction: PosTransaction) -> list[Message]:
         notes, sales = self._imports.take(transaction)
         out = list(notes)
-        for key, lines, basket in sales:
-            out += [*lines, basket, *self._stock.sold(lines, basket.at, f"pos:{key}:stock")]
+        for _, lines, basket in sales:
+            out += [*lines, basket]
         return out
 
     def _replay(self, replayed: Replayed, begun: BasketBegun | None) -> None:

@@ -1,6 +1,6 @@
-"""What follows when a basket ends, or is paid: its sale, the stock, what looks odd, what its items weigh. Pure.
+"""What follows when a basket ends, or is paid: its sale, what looks odd, what its items weigh. Pure.
 
-It joins `sale_facts.py`, `stock.py`, `loss.py` and `bag_check.py`. Not here: when a basket ends (`basket.py`), which
+It joins `sale_facts.py`, `loss.py` and `bag_check.py`. Not here: when a basket ends (`basket.py`), which
 baskets live (`open_baskets.py`).
 """
 
@@ -11,21 +11,19 @@ from gateway.rules.basket import Settled
 from gateway.rules.loss import LossPolicy
 from gateway.rules.open_baskets import Living
 from gateway.rules.sale_facts import review, sale
-from gateway.rules.stock import Stock
 
 
 class Settling:
     """For all baskets."""
 
-    def __init__(self, policy: LossPolicy, bag: BagCheck, stock: Stock) -> None:
-        self._policy, self._bag, self._stock = policy, bag, stock
+    def __init__(self, policy: LossPolicy, bag: BagCheck) -> None:
+        self._policy, self._bag = policy, bag
 
     def settled(self, one: Living, settled: Settled) -> list[Message]:
         """Return what follows when a basket was settled."""
         place = one.place
         lines, basket = sale(place, one.basket, settled)
-        stock = self._stock.sold(lines, place.at, place.id("stock"))
-        return [*lines, basket, *stock, *self._judged(one, settled)]
+        return [*lines, basket, *self._judged(one, settled)]
 
     def after_payment(self, one: Living) -> list[Message]:
         """Look once at what came after the payment of a basket that has ended."""

@@ -1,7 +1,8 @@
 """What is on hand of each product: sales and returns change it, a count or a delivery sets it. Unknown until then.
 
 Pieces and weighed goods (mg) of one product are counted apart. One fact for each product and basket, not each line.
-Not here: what was sold (`basket.py`), what lies on which shelf (weight shelves and labels know).
+Not here: what was sold (`basket.py`), when it is asked (`stock_book.py`), what lies on which shelf (weight shelves and
+labels know).
 """
 
 from collections.abc import Iterable, Mapping
@@ -67,13 +68,15 @@ class Stock:
         return self._on_hand.get((gtin, unit))
 
 
+def pieces_of(line: SaleLine) -> int:
+    """Return how many pieces a line sold, negative of a return; a part of one (a POSLog may say 0.5) counts as one."""
+    pieces = -(-abs(line.quantity_thousandths) // 1000)
+    return pieces if line.quantity_thousandths >= 0 else -pieces
+
+
 def _unit(line: SaleLine) -> Unit:
     return "piece" if line.weight_mg is None else "mg"
 
 
 def _amount(line: SaleLine) -> int:
-    """Return pieces or mg; a part of a piece (a POSLog may say 0.5) counts as one."""
-    if line.weight_mg is not None:
-        return line.weight_mg
-    pieces = -(-abs(line.quantity_thousandths) // 1000)
-    return pieces if line.quantity_thousandths >= 0 else -pieces
+    return pieces_of(line) if line.weight_mg is None else line.weight_mg

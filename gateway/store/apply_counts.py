@@ -12,7 +12,16 @@ from datetime import datetime
 from sqlite_utils import Database, Migrations
 
 from gateway import messages as m
-from gateway.count_notes import CountClosed, CountOpened, CountSeen, ExpectedItem, KeptCount, KeptCounts, SeenItem
+from gateway.count_notes import (
+    CountClosed,
+    CountOpened,
+    CountSeen,
+    ExpectedItem,
+    KeptCount,
+    KeptCounts,
+    SeenItem,
+    StockBase,
+)
 
 KEPT = 20  # counts whose items are kept
 ENDED = 500  # counts that a repeated order is recognised by
@@ -39,6 +48,15 @@ def tables(db: Database) -> None:
     db.execute("CREATE INDEX count_row_number ON count_row (number)")
 
 
+@migrations()
+def bases(db: Database) -> None:
+    """Keep what a count of the whole shop found, and what came and went since."""
+    db.execute(
+        "CREATE TABLE stock_base (gtin TEXT PRIMARY KEY, at TEXT, before INTEGER, received INTEGER, sold INTEGER) "
+        "STRICT, WITHOUT ROWID"
+    )
+
+
 class CountTables:
     """The projection."""
 
@@ -53,6 +71,11 @@ class CountTables:
                 _open(connection, message)
             elif isinstance(message, CountClosed):
                 _close(connection, message)
+        kept = {message.gtin: message for message in messages if isinstance(message, StockBase)}
+        connection.executemany(
+            "INSERT OR REPLACE INTO stock_base VALUES (?, ?, ?, ?, ?)",
+            [(base.gtin, base.at.isoformat(), base.before, base.received, base.sold) for base in kept.values()],
+        )
 
 
 def _number(db: sqlite3.Connection, session: str) -> int:
@@ -109,7 +132,13 @@ def load(connection: sqlite3.Connection) -> KeptCounts:
     return KeptCounts(
         open=[_kept(connection, *row) for row in open_rows],
         ended={session: datetime.fromisoformat(at) for session, at in ended},
+        bases=[_base(*row) for row in connection.execute("SELECT gtin, at, before, received, sold FROM stock_base")],
     )
+
+
+def _base(gtin: str, at: str, before: int, received: int, sold: int) -> StockBase:
+    when = datetime.fromisoformat(at)
+    return StockBase(at=when, source=m.GATEWAY, gtin=gtin, before=before, received=received, sold=sold)
 
 
 def _kept(db: sqlite3.Connection, number: int, head: str, reads: int, slots: int) -> KeptCount:

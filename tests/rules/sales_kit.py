@@ -10,7 +10,9 @@ from typing import Any
 from sqlite_utils import Database
 
 from gateway import messages as m
+from gateway.count_notes import StockBase
 from gateway.rules.sales import Policy, Sales
+from gateway.rules.stock_book import StockBook
 from gateway.sale_notes import TillOutcomes
 from gateway.store.apply_sales import SaleTables, load
 
@@ -49,7 +51,7 @@ class Till:
 
 
 class Shop:
-    """The rule with its tables, committed after each feed."""
+    """The rule of sales, and that of stock behind it, with their tables, committed after each feed."""
 
     def __init__(self, policy: Policy = Policy()) -> None:  # noqa: B008 - frozen
         self.policy = policy
@@ -57,20 +59,32 @@ class Shop:
         SaleTables.migrations.apply(Database(self.db))
         self.tables = SaleTables()
         self.all: list[m.Message] = []
+        self.bases: list[StockBase] = []
         self.restart()
 
     def restart(self) -> None:
-        self.rule = Sales(self.policy, load(self.db))
+        kept = load(self.db)
+        self.rule, self.stock = Sales(self.policy, kept), StockBook(kept.stock, self.bases)
 
     def feed(self, *messages: m.Message | m.TillEvent) -> list[m.Message]:
         followed: list[m.Message] = []
         for message in batches(messages):
-            followed += self.rule.feed(message)
+            followed += self._followed(message)
         self.db.execute("BEGIN")
         self.tables.apply(self.db, followed)
         self.db.execute("COMMIT")
         self.all += followed
         return followed
+
+    def _followed(self, message: m.Message) -> Iterable[m.Message]:
+        """Feed both rules as the core does: the one that stands behind hears what the other says."""
+        if isinstance(message, self.stock.hears):
+            yield from self.stock.feed(message)
+            return
+        for said in self.rule.feed(message):
+            yield said
+            if isinstance(said, self.stock.follows):
+                yield from self.stock.feed(said)
 
     def tick(self, at: datetime | None = None, **later: float) -> list[m.Message]:
         return self.feed(m.Tick(at=(at or AT) + timedelta(**later), source=m.GATEWAY))

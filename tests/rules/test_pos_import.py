@@ -107,7 +107,7 @@ def test_a_void_takes_back_lines_and_stock_in_any_order_and_over_restarts() -> N
         for one in order:
             shop.restart()
             assert results(shop.feed(one, one)) == ["accepted", "duplicate"]
-        assert shop.rule.on_hand(APPLE) == 10
+        assert shop.stock.on_hand(APPLE) == 10
         sales = [one for one in shop.facts() if not isinstance(one, m.StockChanged)]
         assert sum(one.amount_minor for one in of(sales, m.SaleLine)) == 450
         told.add(tuple(sorted(one.model_dump_json() for one in sales)))

@@ -1,12 +1,17 @@
 """Stock by product: unknown until counted, one change for each product and basket, pieces and mg apart."""
 
+import sqlite3
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from gateway import messages as m
+from gateway.count_notes import CountClosed, Counted, StockBase
 from gateway.rules.stock import Stock
+from gateway.rules.stock_book import StockBook
 from gateway.sale_notes import StockCounted
+from gateway.store.apply_counts import CountTables, load
 from tests.rules.sales_kit import APPLE, AT, BREAD, Shop, Till, of
 
 
@@ -27,6 +32,24 @@ def line(gtin: str | None, thousandths: int, weight_mg: int | None = None) -> m.
         discount_minor=0,
         currency="EUR",
         pending=False,
+    )
+
+
+def basket() -> m.SaleBasket:
+    return m.SaleBasket(
+        at=AT,
+        source="sco",
+        id="sco-1:B1:9:basket",
+        terminal="sco-1",
+        basket="B1",
+        outcome="paid",
+        opened_at=None,
+        closed_at=AT,
+        lines=1,
+        voided=0,
+        amount_minor=100,
+        currency="EUR",
+        tenders=(),
     )
 
 
@@ -64,6 +87,53 @@ def test_the_stock_survives_a_restart() -> None:
     shop.feed(StockCounted(at=AT, source="handheld", gtin=APPLE, amount=5))
     shop.feed(till.say("item.added", quantity=2), till.say("payment.succeeded", amount_minor=500))
     shop.restart()
-    assert shop.rule.on_hand(APPLE) == 3
+    assert shop.stock.on_hand(APPLE) == 3
     shop.feed(till.say("item.added", "B2"), till.say("payment.succeeded", "B2", amount_minor=250))
     assert [one.on_hand for one in of(shop.all, m.StockChanged)] == [5, 3, 2]
+
+
+def closed(session: str, *counted: tuple[str, int, float]) -> CountClosed:
+    rows = tuple(Counted(*one) for one in counted)
+    common = {"session": session, "ended": "command", "coverage": 0.99, "items": (), "rows": ()}
+    return CountClosed(at=AT, source=m.GATEWAY, counted=rows, **common)
+
+
+def test_the_second_count_of_the_shop_tells_what_is_gone_besides_what_was_sold() -> None:
+    stock = StockBook({}, [])
+    stock.feed(closed("one", (APPLE, 10, 1.0), (BREAD, 5, 1.0)))
+    stock.feed(line(APPLE, 2000))
+    stock.feed(line(BREAD, -1000))
+    stock.feed(basket())
+    goods = m.GoodsReceived(at=AT, source="r1", gtin=APPLE, epcs=("AA" * 12, "BB" * 12, "CC" * 12), zone="dock")
+    stock.feed(goods)
+    assert (stock.on_hand(APPLE), stock.on_hand(BREAD)) == (11, 6)
+    out = stock.feed(closed("two", (APPLE, 9, 0.8), (BREAD, 6, 1.0)))
+    (gone,) = of(out, m.ShrinkageFound)
+    assert (gone.before, gone.received, gone.sold, gone.counted, gone.gone, gone.confidence) == (10, 3, 2, 9, 2, 0.8)
+    assert [(one.gtin, one.change, one.reason) for one in of(out, m.StockChanged)] == [(APPLE, -2, "count")]
+    assert of(stock.feed(closed("three", (APPLE, 9, 1.0), (BREAD, 6, 1.0))), m.ShrinkageFound) == []
+
+
+def test_what_a_count_found_and_what_came_since_survives_a_restart() -> None:
+    db = sqlite3.connect(":memory:")
+    CountTables.migrations.apply(Database(db))
+    stock = StockBook({}, [])
+    for message in (closed("one", (APPLE, 10, 1.0)), line(APPLE, 1000), basket()):
+        CountTables().apply(db, [note for note in stock.feed(message) if isinstance(note, StockBase)])
+    again = StockBook({(APPLE, "piece"): 9}, load(db).bases)
+    (gone,) = of(again.feed(closed("two", (APPLE, 8, 1.0))), m.ShrinkageFound)
+    assert (gone.before, gone.sold, gone.gone) == (10, 1, 1)
+
+
+def test_more_than_there_should_be_is_no_shrinkage() -> None:
+    stock = StockBook({}, [])
+    stock.feed(closed("one", (APPLE, 10, 1.0)))
+    out = stock.feed(closed("two", (APPLE, 12, 1.0)))
+    assert of(out, m.ShrinkageFound) == []
+    assert [one.change for one in of(out, m.StockChanged)] == [2]
+
+
+def test_a_count_that_says_nothing_of_the_whole_shop_changes_no_stock() -> None:
+    stock = StockBook({(APPLE, "piece"): 3}, [])
+    assert list(stock.feed(closed("one").model_copy(update={"counted": None}))) == []
+    assert stock.on_hand(APPLE) == 3
