@@ -88,9 +88,13 @@ def best_antenna(tag: Tag) -> str | None:
     return max(own, key=lambda mark: mark.power * _left(mark, tag)).ear.name if own else None
 
 
-def drop_faint(tag: Tag) -> None:
-    """Forget antennas that do not hear the tag any more; the last that did stays."""
-    kept = [mark for mark in tag.marks if mark.reads * _left(mark, tag) >= FAINT_READS]
+def drop_faint(tag: Tag, silent_us: int) -> None:
+    """Forget antennas that have been reading for so long and did not hear the tag; the last that did stays."""
+    kept = [
+        mark
+        for mark in tag.marks
+        if mark.reads * _left(mark, tag) >= FAINT_READS or mark.ear.active_us - mark.active_us < silent_us
+    ]
     tag.marks = kept or [max(tag.marks, key=lambda mark: mark.age_gaps)]
 
 

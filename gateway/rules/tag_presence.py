@@ -122,6 +122,7 @@ class Deadlines:
 
 def still_us(tag: Tag, least_us: int, most_us: int) -> int:
     """Return how much longer a tag may be silent; 0 = it is absent."""
+    window = window_us(tag.gap_us, least_us, most_us)
     if len(tag.marks) > 1:
-        drop_faint(tag)
-    return max(0, window_us(tag.gap_us, least_us, most_us) - silent_us(tag))
+        drop_faint(tag, window)
+    return max(0, window - silent_us(tag))
