@@ -36,6 +36,7 @@ from gateway.errors import LinkDown, Rejected
 
 ANSWER_S = 0.5  # an answer of 30 bytes takes 3 ms on the line; the rest is for what the module does, and for networks
 QUIET_S = 0.1  # a line is empty when so long nothing came
+LATE_S = 1.0  # or so long, when a question had to be repeated: the way is slow
 TRIES = 6
 COUNT = 65_535  # polls of one command (2.3), the most there is
 KEPT = 2_000  # notices kept aside while an answer is waited for
@@ -77,17 +78,17 @@ class Module:
             if answer is None:
                 continue
             if attempt:
-                await self.drain()  # the first question may be answered too; its answer is for nobody
+                await self.drain(LATE_S)  # the other questions may be answered too; those answers are for nobody
             if answer.command == FAILED:
                 code = answer.parameters[0]
                 raise (TagRefused if is_of_tag(code) else Rejected)(f"{self.where}: {error_text(code)}")
             return answer.parameters
         raise LinkDown(f"{self.where}: no answer to command {command:02X}, asked {tries} times; {self.cutter}")
 
-    async def drain(self) -> None:
+    async def drain(self, quiet_s: float = QUIET_S) -> None:
         """Take from the line what is still to come; notices are kept."""
         for _ in range(20):
-            frames = await self._frames(QUIET_S)
+            frames = await self._frames(quiet_s)
             if not frames:
                 return
             self._aside += filter(is_told, frames)

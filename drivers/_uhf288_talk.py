@@ -32,10 +32,11 @@ from drivers._uhf288_frames import (
 from gateway.errors import LinkDown, Rejected
 
 ANSWER_S = 0.5
-QUIET_S = 0.1
+QUIET_S = 0.1  # a line is empty when so long nothing came
+LATE_S = 1.0  # or so long, when a question had to be repeated: the way is slow
 TRIES = 6
 KEPT = 2_000  # pushes kept aside while an answer is waited for
-OVERTIME_S = 0.5  # an inventory lasts up to 75 ms longer than its scan time (8.2.1); the rest is for the way
+OVERTIME_S = 1.0  # an inventory lasts up to 75 ms longer than its scan time (8.2.1); the rest is for the way
 FIRST_ANTENNA = 0x80  # code of antenna 1 in an inventory (8.2.1)
 
 
@@ -84,7 +85,7 @@ class Reader:
             if not found or not is_answer(found[-1]):
                 continue
             if attempt:
-                await self.drain()  # the first question may be answered too; its answer is for nobody
+                await self.drain(LATE_S)  # the other questions may be answered too; those answers are for nobody
             if found[-1].status != OK:
                 kind = TagRefused if found[-1].status in OF_TAG else Rejected
                 raise kind(f"{self.where}: {status_text(found[-1])}")
@@ -108,10 +109,10 @@ class Reader:
             await self.drain()  # a reader that is still at work would not hear the next question
         return Round([frame for frame in frames if frame.command == INVENTORY], whole)
 
-    async def drain(self) -> None:
+    async def drain(self, quiet_s: float = QUIET_S) -> None:
         """Take from the line what is still to come; pushes are kept."""
         for _ in range(20):
-            if not await self._frames(QUIET_S):
+            if not await self._frames(quiet_s):
                 return
 
     async def _until(self, last: Callable[[Frame], bool], wait_s: float) -> list[Frame]:

@@ -172,6 +172,15 @@ def test_settings_lie_in_eeprom_and_are_written_only_when_they_differ() -> None:
     run(main)
 
 
+def test_a_late_answer_is_not_taken_for_the_next_one() -> None:
+    async def main() -> None:
+        peer = Peer(chips(SHIRT))
+        await rig(peer, Pipe(delay_s=(0.6, 0.6)), power_dbm=20).run_for(20)  # else ConfigError: it still says 30
+        assert peer.power == 20
+
+    run(main)
+
+
 @pytest.mark.parametrize(("setting", "value"), [("power_dbm", 20), ("region", "us")])
 def test_a_setting_that_is_not_taken_needs_a_person(setting: str, value: Any) -> None:
     async def main() -> None:
@@ -221,7 +230,7 @@ def test_hostile_ways_cost_reads_and_never_invent_one(name: str) -> None:
         shop = rig(Peer(chips(*EPCS), tids="lost" in name), pipe())
         await shop.run_on(seconds)
         assert shop.epcs == names(*EPCS)
-        assert len(shop.heard) >= seconds / 10
+        assert len(shop.heard) >= seconds / 12
 
     run(main)
 
