@@ -13,6 +13,7 @@ import signal
 import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from gateway import __version__, logs, notes
@@ -25,6 +26,8 @@ from gateway.core import Core
 from gateway.count_notes import KeptCounts
 from gateway.driver import Driver, Labels, Services, ShopFacts, TagWriter
 from gateway.driver_index import load_driver
+from gateway.epcis.exporter import Exporter, composer
+from gateway.epcis.mapping import Steps
 from gateway.errors import ConfigError, GatewayError
 from gateway.health import HealthBoard
 from gateway.pauses import Pauses
@@ -49,12 +52,14 @@ from gateway.sdnotify import Notifier
 from gateway.shop_tls import ShopTls
 from gateway.store.apply_counts import CountTables
 from gateway.store.apply_counts import load as load_counts
+from gateway.store.apply_epcis import EpcisRows, EpcisTables
 from gateway.store.apply_items import ItemTables
 from gateway.store.apply_items import load as load_items
 from gateway.store.apply_prices import PriceTables, load
 from gateway.store.apply_sales import SaleTables
 from gateway.store.apply_sales import load as load_sales
 from gateway.store.journal import Journal
+from gateway.store.ledger import Projection
 from gateway.store.quota import MIB, Quota
 from gateway.store.store import Store
 from gateway.supervisor import Supervisor
@@ -90,6 +95,7 @@ class App:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._alarm: asyncio.Task[list[m.Fact]] | None = None
         self._batches = -1
+        self._zones = Zones(config.zones)
         self._disk_trouble = False
         self._items_due: datetime | None = None
 
@@ -117,7 +123,7 @@ class App:
             store_id=config.store.id,
             gateway_id=config.gateway.id,
             clock=self.clock,
-            projections=(Journal(), PriceTables(), SaleTables(), ItemTables(), CountTables()),
+            projections=(Journal(), PriceTables(), SaleTables(), ItemTables(), CountTables(), *self._epcis_tables()),
             quota=Quota(config.quota.business_mib * MIB, config.quota.telemetry_mib * MIB),
             on_trouble=self._on_trouble,
         )
@@ -166,6 +172,7 @@ class App:
         requests = Requests(self.core.submit, self.labels, labels, self.supervisor.resume, self.clock.confirm, tags)
         self.vitals = Vitals(self.clock, config.gateway.data_dir, self._backlog)
         self.notifier = Notifier.from_environment()
+        self.epcis = self._epcis()
         self.uplink = None
         if config.hq is not None:
             self.uplink = Uplink(
@@ -179,8 +186,23 @@ class App:
             )
         return [] if doubt is None else doubts(kept, self.clock.now())
 
+    def _epcis_tables(self) -> Sequence[Projection]:
+        """Return the tables of the export, behind those that they read; none when it is off."""
+        config = self._config.epcis
+        if config is None:
+            return ()
+        return (EpcisTables(Steps(self._zones, arrivals=config.arrivals, baskets=config.baskets), config.max_items),)
+
+    def _epcis(self) -> Exporter | None:
+        config, store = self._config.epcis, self._config.store
+        if config is None:
+            return None
+        rows = EpcisRows(self.store, config.max_items)
+        make = partial(composer, config, store.id, self._zones, store.zone)
+        return Exporter(config, make, rows, self.clock, self.board.reporter("epcis"))
+
     def _follow_items(self, items: KeptItems, counts: KeptCounts) -> None:
-        config, rfid, zones = self._config, self._config.rfid, Zones(self._config.zones)
+        config, rfid, zones = self._config, self._config.rfid, self._zones
         policy = ItemPolicy(
             absent_after_s=rfid.absent_after_s,
             absent_within_s=rfid.absent_within_min * 60,
@@ -229,6 +251,8 @@ class App:
         self._tasks["watchdog"] = asyncio.create_task(self._watchdog(), name="watchdog")
         if self.uplink is not None:
             self._spawn("uplink", self.uplink.run)
+        if self.epcis is not None:
+            self._spawn("epcis", self.epcis.run)
 
     async def stop(self, reason: str) -> None:
         """Stop in order: devices, orders, what is in hand, the file."""
@@ -240,7 +264,7 @@ class App:
             async with asyncio.timeout(STOP_STEP_S):
                 await self.board.flush(self.core.emit, STOP_STEP_S)
                 await self.core.emit(stopped)
-        await self._end("uplink", "watchdog", "stop", within_s=GOODBYE_S)
+        await self._end("uplink", "epcis", "watchdog", "stop", within_s=GOODBYE_S)
         await self._end("core")
         with contextlib.suppress(TimeoutError, GatewayError):
             async with asyncio.timeout(STOP_STEP_S):

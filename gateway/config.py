@@ -19,6 +19,7 @@ from gateway.config_errors import explain
 from gateway.config_secrets import find_secrets
 from gateway.driver import DeviceConfig
 from gateway.driver_index import config_type
+from gateway.epcis.settings import EpcisConfig
 from gateway.errors import ConfigError
 from gateway.prices.face_money import style_for
 from gateway.rules.count_schedule import CountPlan
@@ -192,6 +193,7 @@ class Config(Section):
     journal: JournalConfig = JournalConfig()
     tills: TillsConfig = TillsConfig()
     rfid: RfidConfig = RfidConfig()
+    epcis: EpcisConfig | None = Field(default=None, description="EPCIS 2.0 export; without it nothing is kept for it")
     zones: tuple[Zone, ...] = ()
     counts: tuple[CountPlan, ...] = ()
     codes: tuple[CodeTemplate, ...] = ()
@@ -238,6 +240,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "journal": JournalConfig,
     "tills": TillsConfig,
     "rfid": RfidConfig,
+    "epcis": EpcisConfig,
 }
 LISTS: dict[str, type[BaseModel]] = {
     "zone": Zone,
