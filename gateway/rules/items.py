@@ -144,7 +144,7 @@ class Items:
     def _look_at(self, tag: Tag, at: datetime) -> list[Message]:
         """See whether a tag was silent for too long."""
         tag.watched = False
-        if self._book.get(tag.epc) is not tag or tag.state not in ("present", "visitor"):
+        if self._book.get(tag.epc) is not tag or tag.state != "present":
             return []
         left_us = still_us(tag, self._least_us, self._most_us)
         if left_us > 0:
@@ -153,7 +153,7 @@ class Items:
                 left_us = self._least_us  # its pace is being learnt, and may be quicker than it looks
             self._book.deadlines.put(tag, self._ears.uptime_us + max(left_us, RECHECK_US))
             return []
-        return self._book.miss(tag, at) if tag.state == "present" else self._book.forget([tag], at)
+        return self._book.miss(tag, at)
 
     def _hear(self, message: TagReads, out: list[Message]) -> None:
         """Take the reads of one message: the one loop that must be fast."""
@@ -230,19 +230,27 @@ class Items:
         """Look at everything now and then: forget what is too old, keep the pace of tags that changed theirs."""
         if self._now_us - self._swept_us < SWEEP_US and self._now_us >= self._swept_us:
             return []
-        self._swept_us, oldest_us = self._now_us, self._now_us - self._policy.keep_days * 86_400 * SECOND_US
+        self._swept_us = self._now_us
         old: list[Tag] = []
         paces: list[Tag] = []
         for tag in self._book.tags.values():
             if tag.state == "present":
                 if not 1 / CHANGED < tag.gap_us / tag.kept_gap_us < CHANGED and len(paces) < GAPS_KEPT:
                     paces.append(tag)
-            elif (tag.since_us < self._now_us) if tag.state in ("sold", "gone") else (tag.last_us < oldest_us):
+            elif self._is_over(tag):
                 old.append(tag)
         for tag in old:
             self._gate.alarms.pop(tag.epc, None)
         forgotten = self._book.forget(old, tick.at)
         return [*forgotten, *(kept(tag, tick.at) for tag in paces), *self._gate.expire(self._now_us, tick.at)]
+
+    def _is_over(self, tag: Tag) -> bool:
+        match tag.state:
+            case "sold" | "gone":
+                return tag.since_us < self._now_us
+            case "visitor":
+                return tag.last_us < self._now_us - self._policy.visit_s * 1e6
+        return tag.last_us < self._now_us - self._policy.keep_days * 86_400 * SECOND_US
 
     def _restore(self, one: KeptTag) -> None:
         """Take up an item from the store. Its place counts as heard a few times; its silence begins anew."""

@@ -75,7 +75,7 @@ class ItemBook:
 
     def watch(self, tag: Tag) -> None:
         """Look at it again after a while, when no read will tell."""
-        if tag.state in ("present", "visitor") and not tag.watched:
+        if tag.state == "present" and not tag.watched:
             tag.watched = True
             self.deadlines.put(tag, self.uptime_us)
 

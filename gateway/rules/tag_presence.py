@@ -51,7 +51,7 @@ def silent_us(tag: Tag) -> int:
     marks = tag.marks
     if len(marks) == 1:
         return marks[0].ear.active_us - marks[0].active_us
-    return min([mark.ear.active_us - mark.active_us for mark in marks])
+    return min([mark.ear.active_us - mark.active_us for mark in marks], default=0)
 
 
 class Ears:

@@ -197,6 +197,28 @@ def test_what_a_visitor_brings_is_nobodys_business() -> None:
     assert [*floor.rule.items()] == []
 
 
+def test_a_visitor_who_is_not_heard_for_long_is_still_one_and_then_forgotten() -> None:
+    floor = Floor(Policy(visit_s=3600))
+    floor.walk_in(EPC)
+    floor.live(3000, step_s=20)
+    floor.tick()
+    floor.stocked(EPC)
+    assert of(floor.all, *FACTS) == []
+    floor.live(4300, step_s=20)
+    floor.tick()
+    assert floor.rule._book.get(EPC) is None
+
+
+def test_a_tag_that_a_sale_told_of_is_heard_much_later_and_nothing_is_said() -> None:
+    floor = Floor()
+    floor.feed(sale(EPC))
+    floor.feed(sale(epc(2), kind="return"))
+    floor.live(3600, step_s=20)
+    floor.stocked(EPC)
+    assert of(floor.all, *FACTS) == []
+    assert [one.back for one in of(floor.stocked(epc(2)), m.TagArrived)] == [True]
+
+
 def test_who_stays_is_no_visitor() -> None:
     floor = Floor(Policy(visit_s=600))
     floor.walk_in(EPC)
