@@ -28,7 +28,6 @@ URL = "https://epcis.example/v2/capture"
         ({"password_file": "p"}, "belong together"),
         ({"username": "shop", "password_file": "p", "token_file": "t"}, "two ways"),
         ({"serials": "hashed"}, "hash_key_file"),
-        ({"hash_key_file": "k"}, "hash_key_file"),
         ({"bucket_s": 0.5}, "bucket_s"),
         ({"bucket_s": 6}, "bucket_s"),
         ({"speed": 1}, "speed"),
