@@ -12,7 +12,7 @@ from gateway.errors import BadFrame, Rejected
 
 POLLS = 8  # a weak tag answers every third poll or so: all eight missed = 4 %
 ACCESS_S = 2.0  # writing takes a tag up to 20 ms a word
-TRIES_ONCE = 1  # an act is not repeated blindly: what became of it is looked at
+TRIES = 3  # reading, writing and locking twice is as good as once; a kill is not repeated blindly
 SELECT_EPC = 0x01  # target and action 0, bank EPC (2.5)
 EPC_BIT = 0x20
 MOST_MASK_BYTES = 12
@@ -65,7 +65,7 @@ class ModulePen:
         mask = epc[:MOST_MASK_BYTES]
         select = bytes((SELECT_EPC,)) + EPC_BIT.to_bytes(4) + bytes((8 * len(mask), 0)) + mask
         await self._module.ask(SET_SELECT, select)
-        answer = await self._module.ask(command, parameters, tries=TRIES_ONCE, wait_s=ACCESS_S)
+        answer = await self._module.ask(command, parameters, tries=1 if command == KILL else TRIES, wait_s=ACCESS_S)
         told = answer[1 : 1 + answer[0]] if answer else b""
         if told[2:] != epc:
             raise Rejected(f"another tag answered: {told[2:].hex().upper() or 'none'}")

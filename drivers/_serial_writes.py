@@ -78,14 +78,22 @@ async def _encode(pen: Pen, epc: bytes, new_epc: str, access: bytes | None) -> N
     if len(new) != len(epc):  # the PC says how long the EPC is (5 bits, in words)
         pc = int.from_bytes(await pen.read(epc, EPC, PC_WORD, 1, NO_PASSWORD))
         word, data = PC_WORD, (len(new) // 2 << 11 | pc & 0x07FF).to_bytes(2) + new
+    refused: Rejected | None = None
+    try:
+        await _write_epc(pen, epc, word, data, access)
+    except Rejected as error:
+        refused = error  # also when only the answer was lost: then no tag has the old EPC any more
+    if (found := {seen for seen, _ in await pen.in_field()}) != {new_epc}:
+        raise refused or Rejected(f"written, but what answers now is {', '.join(sorted(found)) or 'nothing'}")
+
+
+async def _write_epc(pen: Pen, epc: bytes, word: int, data: bytes, access: bytes | None) -> None:
     try:
         await pen.write(epc, EPC, word, data, NO_PASSWORD)
     except TagRefused:
         if access is None:
             raise
         await pen.write(epc, EPC, word, data, access)
-    if (found := {seen for seen, _ in await pen.in_field()}) != {new_epc}:
-        raise Rejected(f"written, but what answers now is {', '.join(sorted(found)) or 'nothing'}")
 
 
 async def _lock(pen: Pen, epc: bytes, access: bytes, kill: bytes | None) -> None:

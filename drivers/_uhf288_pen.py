@@ -7,14 +7,14 @@ no other tag may be before any of them. Not here: what for, and the proof that i
 from collections.abc import Sequence
 
 from drivers._uhf288_frames import KILL, LOCK, READ, WITH_TAGS, WRITE, antennas_of, blocks_of
-from drivers._uhf288_talk import Reader
+from drivers._uhf288_talk import Reader, Round
 from gateway.errors import BadFrame, Rejected
 
 ROUNDS = 3
 SCAN_TIME = 3  # tenths of a second, the shortest there is (8.2.1)
 Q, SESSION_0, TARGET_A = 4, 0, 0
 ACCESS_S = 2.0
-TRIES_ONCE = 1
+TRIES = 3  # reading, writing and locking twice is as good as once; a kill is not repeated blindly
 MOST_WORDS = 15  # of an EPC that a command can name (8.2.2)
 EPC_MEMORY, KILL_PASSWORD, ACCESS_PASSWORD = 2, 0, 1  # what a lock can be for (8.2.6)
 WITH_PASSWORD_ONLY = 2
@@ -36,12 +36,7 @@ class ReaderPen:
         return found
 
     async def _round(self, antenna: int) -> set[tuple[str, int]]:
-        if self._plain:
-            answer = await self._reader.plain_inventory(self._scan_time)
-        else:
-            answer = await self._reader.inventory(Q, SESSION_0, TARGET_A, antenna, SCAN_TIME)
-        if not answer.whole:
-            raise Rejected("the reader did not end an inventory: it may not have told every tag")
+        answer = await self._inventory(antenna)
         try:
             blocks = [
                 block
@@ -52,6 +47,16 @@ class ReaderPen:
         except BadFrame as error:
             raise Rejected(f"an inventory was garbled: {error}") from error
         return {(block.epc, at) for block in blocks for at in antennas_of(block.antennas, self._ports) or (antenna,)}
+
+    async def _inventory(self, antenna: int) -> Round:
+        for _ in range(TRIES):
+            if self._plain:
+                answer = await self._reader.plain_inventory(self._scan_time)
+            else:
+                answer = await self._reader.inventory(Q, SESSION_0, TARGET_A, antenna, SCAN_TIME)
+            if answer.whole:
+                return answer
+        raise Rejected("the reader does not end its inventories: it may not have told every tag")
 
     async def read(self, epc: bytes, bank: int, word: int, count: int, password: bytes) -> bytes:
         """Read words (8.2.2)."""
@@ -74,7 +79,7 @@ class ReaderPen:
         await self._act(KILL, named(epc) + password)
 
     async def _act(self, command: int, data: bytes) -> bytes:
-        return await self._reader.ask(command, data, tries=TRIES_ONCE, wait_s=ACCESS_S)
+        return await self._reader.ask(command, data, tries=1 if command == KILL else TRIES, wait_s=ACCESS_S)
 
 
 def named(epc: bytes) -> bytes:

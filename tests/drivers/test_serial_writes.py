@@ -253,6 +253,25 @@ def test_a_bad_line_never_writes_the_wrong_thing(family: str, secrets: dict[str,
     assert "" in outcomes
 
 
+def test_a_write_whose_answer_got_lost_is_found_out(family: str, secrets: dict[str, Any]) -> None:
+    module, kind = FAMILIES[family]
+
+    class LosesOneAnswer(kind):  # type: ignore[misc, valid-type]
+        def feed(self, data: bytes) -> bytes:
+            before = self.chips[0].epc
+            out: bytes = super().feed(data)
+            return out if self.chips[0].epc == before else b""
+
+    async def main() -> None:
+        shop = Rig(module, LosesOneAnswer([chip()]), **secrets)
+        task = asyncio.create_task(shop.driver.run(shop.emit))
+        await asyncio.sleep(2)
+        assert await refusal(shop.driver.write_tag(order("encode", new_epc=NEW))) == ""
+        await stopped(task)
+
+    run(main)
+
+
 def test_no_password_is_logged(family: str, secrets: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     told(family, [chip()], order("lock"), order("kill"), **secrets)
