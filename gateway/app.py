@@ -16,14 +16,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from gateway import __version__, logs, notes
+from gateway import __version__, logs
 from gateway import messages as m
 from gateway.archivist import Archivist
 from gateway.clock import SystemClock
-from gateway.codes.epc import gtin_of
 from gateway.config import Config
 from gateway.core import Core
-from gateway.count_notes import KeptCounts
 from gateway.driver import Driver, Labels, Services, ShopFacts, TagWriter
 from gateway.driver_index import load_driver
 from gateway.epcis.exporter import Exporter, composer
@@ -35,35 +33,23 @@ from gateway.prices.answers import PriceAnswers, Upstream
 from gateway.prices.board import PriceBoard
 from gateway.prices.face_money import style_for
 from gateway.prices.labels import LabelSync
-from gateway.prices.pricing import Policy, Pricing
 from gateway.prices.salvaged import alarm, doubted, doubts
 from gateway.prices.studio import Studio
 from gateway.requests import Requests
-from gateway.rules.count_view import CountView
-from gateway.rules.counts import CountPolicy, Counts
-from gateway.rules.items import Items
-from gateway.rules.items import Policy as ItemPolicy
-from gateway.rules.sales import Policy as SalesPolicy
-from gateway.rules.sales import Sales
-from gateway.rules.stock_book import StockBook
+from gateway.rulebook import KeptState, Rulebook, load_state
 from gateway.rules.zones import Zones
-from gateway.sale_notes import KeptSales
 from gateway.sdnotify import Notifier
 from gateway.shop_tls import ShopTls
 from gateway.store.apply_counts import CountTables
-from gateway.store.apply_counts import load as load_counts
 from gateway.store.apply_epcis import EpcisRows, EpcisTables
 from gateway.store.apply_items import ItemTables
-from gateway.store.apply_items import load as load_items
-from gateway.store.apply_prices import PriceTables, load
+from gateway.store.apply_prices import PriceTables
 from gateway.store.apply_sales import SaleTables
-from gateway.store.apply_sales import load as load_sales
 from gateway.store.journal import Journal
 from gateway.store.ledger import Projection
 from gateway.store.quota import MIB, Quota
 from gateway.store.store import Store
 from gateway.supervisor import Supervisor
-from gateway.tag_notes import KeptItems
 from gateway.tag_requests import TagRequests
 from gateway.ticker import Ticker
 from gateway.till_desk import TillDesk
@@ -142,30 +128,19 @@ class App:
     async def _build(self, doubt: str | None) -> list[m.Command]:
         """Build everything from the store; return what must be kept because its rows are in doubt."""
         config = self._config
-        kept, sold, items, counts = await self.store.write(self._load)  # may take its time
+        state = await self.store.write(self._load)  # may take its time
         if doubt is not None:
             caching = any(device.driver == "checkout_http" for device in config.devices)
-            kept = doubted(kept, self.clock.now(), caching=caching)
+            state = state._replace(prices=doubted(state.prices, self.clock.now(), caching=caching))
         self.board = HealthBoard(self.clock)
-        policy = Policy(
-            currency=config.store.currency,
-            timezone=config.store.zone,
-            languages=config.store.languages,
-            absurd_change_percent=config.prices.absurd_change_percent,
-            converge_alarm_s=config.prices.converge_alarm_min * 60,
-        )
         style = style_for(config.store.currency, config.store.languages, config.prices.link_base)
-        self.pricing = Pricing(policy, kept, self._wake)
-        self.sales = Sales(SalesPolicy(), sold)
-        self._follow_items(items, counts)
-        self.desk = self._desk(kept, sold)
+        self.rules = Rulebook(config, self._zones, state, self._wake)
+        self.desk = self._desk(state)
         self.drivers = self._drivers()
         labels = {device: driver for device, driver in self.drivers.items() if isinstance(driver, Labels)}
-        self.labels = LabelSync(self.pricing, self._submit, labels, Studio(style), self.clock)
-        self.stock = StockBook(sold.stock, counts.bases)
-        rules = (self.pricing, self.counts, self.sales, self.items, self.stock, self.labels)
-        self.core = Core(self.store, rules, rebuild=self._rebuild, committed=self._committed)
-        self.ticker = Ticker(self.pricing, self.core.submit, self.clock, lambda: self.items.next_at)
+        self.labels = LabelSync(self.rules.pricing, self._submit, labels, Studio(style), self.clock)
+        self.core = Core(self.store, self.rules.in_order(self.labels), rebuild=self._rebuild, committed=self._committed)
+        self.ticker = Ticker(self.rules.pricing, self.core.submit, self.clock, lambda: self.rules.items.next_at)
         self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
         readers = {device: driver for device, driver in self.drivers.items() if isinstance(driver, TagWriter)}
         tags = TagRequests(self.core.submit, readers, config.rfid.writers)
@@ -184,7 +159,7 @@ class App:
                 self.board.reporter("hq"),
                 measure=self.vitals.measure,
             )
-        return [] if doubt is None else doubts(kept, self.clock.now())
+        return [] if doubt is None else doubts(state.prices, self.clock.now())
 
     def _epcis_tables(self) -> Sequence[Projection]:
         """Return the tables of the export, behind those that they read; none when it is off."""
@@ -201,20 +176,8 @@ class App:
         make = partial(composer, config, store.id, self._zones, store.zone)
         return Exporter(config, make, rows, self.clock, self.board.reporter("epcis"))
 
-    def _follow_items(self, items: KeptItems, counts: KeptCounts) -> None:
-        config, rfid, zones = self._config, self._config.rfid, self._zones
-        policy = ItemPolicy(
-            absent_after_s=rfid.absent_after_s,
-            absent_within_s=rfid.absent_within_min * 60,
-            exit_grace_s=rfid.exit_grace_s,
-            sold_for_s=rfid.sold_for_min * 60,
-        )
-        self.items = Items(policy, zones, items, gtin_of)
-        plans = CountPolicy(rfid.count_limit_min * 60, config.counts, config.store.zone)
-        self.counts = Counts(plans, zones, CountView(self.items), gtin_of, counts)
-
-    def _desk(self, kept: notes.Kept, sold: KeptSales) -> TillDesk:
-        config, clock = self._config, self.clock
+    def _desk(self, state: KeptState) -> TillDesk:
+        config, clock, kept = self._config, self.clock, state.prices
         self.prices = PriceBoard(kept, clock.now())
         self.leases = TillLeases(
             self._ask,
@@ -223,9 +186,11 @@ class App:
             {terminal: kept.lease_s.get(terminal) or config.tills.lease_min * 60 for terminal in kept.leases},
             lease_s=config.tills.lease_min * 60,
         )
-        answers = PriceAnswers(self.pricing, self.prices, config.code_table(), self.sales.expect, self._upstream)
+        answers = PriceAnswers(
+            self.rules.pricing, self.prices, config.code_table(), self.rules.sales.expect, self._upstream
+        )
         evidence = Evidence(self.prices, self.store.read)
-        return TillDesk(answers, self.sales, self._ask, evidence, self.leases, clock, sold.logs)
+        return TillDesk(answers, self.rules.sales, self._ask, evidence, self.leases, clock, state.sales.logs)
 
     def _upstream(self) -> Upstream:
         """Return when head office was last heard. A shop that runs alone has nothing newer to wait for."""
@@ -305,22 +270,15 @@ class App:
     def _committed(self, messages: Sequence[m.Message]) -> None:
         self.prices.committed(messages)
         self.desk.committed(messages)
-        if self.items.next_at != self._items_due:
-            self._items_due = self.items.next_at
+        if self.rules.items.next_at != self._items_due:
+            self._items_due = self.rules.items.next_at
             self.ticker.wake()
 
-    def _load(self, connection: sqlite3.Connection) -> tuple[notes.Kept, KeptSales, KeptItems, KeptCounts]:
-        now = self.clock.now()
-        return load(connection, now), load_sales(connection), load_items(connection), load_counts(connection)
+    def _load(self, connection: sqlite3.Connection) -> KeptState:
+        return load_state(connection, self.clock.now())
 
     async def _rebuild(self) -> None:
-        kept, sold, items, counts = await self.store.write(self._load)
-        kept.now = self.pricing.schedule.now  # what has begun does not go back
-        await asyncio.to_thread(self.pricing.load, kept)  # half a second's work; tills ask for prices meanwhile
-        self.sales.load(sold)
-        self.items.load(items)
-        self.counts.load(counts)
-        self.stock.load(sold.stock, counts.bases)
+        self.rules.load(await self.store.write(self._load))
         self._wake()
 
     async def _backlog(self) -> Backlog:
