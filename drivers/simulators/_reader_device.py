@@ -80,7 +80,7 @@ class Connection:
         if self._reader.client is not self:
             return
         self._waiting += data
-        if len(self._waiting) > MOST_WAITING:
+        if len(self._waiting) + self._frames.waiting > MOST_WAITING:
             self._reader.hang_up()
         elif not self._reader.stalled:
             self.catch_up()

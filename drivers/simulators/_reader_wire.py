@@ -63,6 +63,11 @@ class Frames:
     def __init__(self) -> None:
         self._held = bytearray()
 
+    @property
+    def waiting(self) -> int:
+        """Return how many bytes came and were not given out yet."""
+        return len(self._held)
+
     def feed(self, data: bytes) -> Generator[Message, None, None]:
         """Yield each message that is complete. Raises LostStep on a length below 10 or above MAX_MESSAGE."""
         self._held += data

@@ -284,16 +284,17 @@ async def test_a_client_that_does_not_read_fills_nothing_up():
 
 async def test_who_asks_and_does_not_read_is_answered_no_further():
     fleet = fleet_of()
-    requests = messages.GET_READER_CAPABILITIES().to_bytes(message_id=1) * 1000
+    requests = messages.GET_READER_CAPABILITIES().to_bytes(message_id=1) * 20_000
     async with asyncio.timeout(30), serving(fleet) as ports:
         reader, writer = await asyncio.open_connection("127.0.0.1", ports.readers[0], limit=1000)
         writer.transport.pause_reading()
         while (client := fleet.readers[0].client) is None or not client.line.full:
             writer.write(requests)
             await asyncio.sleep(0.001)
-        for _ in range(50):
+        for _ in range(20):
             writer.write(requests)
             await asyncio.sleep(0.001)
+        assert fleet.readers[0].client is client
         line = client.line
         assert line._transport.get_write_buffer_size() + len(line._out) < 2 * MOST_BUFFERED
         writer.transport.resume_reading()
