@@ -30,6 +30,7 @@ from gateway.errors import BadFrame, Rejected
 # What `_llrp_specs.py` builds its trees of.
 __all__ = ["BitStr", "CustomParameter", "LLRPMessage", "UnknownCustomParameter", "enums", "messages", "params"]
 
+TEXT_MAX = 200  # of what a reader says in words: it goes into health and logs
 REPORTED_EVENTS = (
     enums.NotificationEventType.GPI_Event,
     enums.NotificationEventType.ROSpec_Event,
@@ -69,7 +70,7 @@ def answer(frame: Frame) -> LLRPMessage:
     if isinstance(status, params.LLRPStatus) and status.status_code != enums.StatusCode.M_Success:
         code = status.status_code
         name = code.name if isinstance(code, enums.StatusCode) else f"status {code}"
-        raise Rejected(f"{type(message).__name__}: {name} {status.error_description}".rstrip())
+        raise Rejected(f"{type(message).__name__}: {name} {status.error_description[:TEXT_MAX]}".rstrip())
     return message
 
 
@@ -95,7 +96,7 @@ def event(frame: Frame) -> Event:
         rospec=None if spec is None else (spec.ro_spec_id, spec.event_type == enums.ROSpecEventType.Start_Of_ROSpec),
         buffer_percent=None if level is None else level.report_buffer_percentage_full,
         overflow=data.report_buffer_overflow_error_event is not None,
-        exception=None if trouble is None else trouble.message,
+        exception=None if trouble is None else trouble.message[:TEXT_MAX],
     )
 
 
@@ -120,7 +121,7 @@ def capabilities(message: LLRPMessage) -> Capabilities:
     return Capabilities(
         pen=general.device_manufacturer_name,
         model=general.model_name,
-        firmware=general.reader_firmware_version,
+        firmware=general.reader_firmware_version[:TEXT_MAX],
         antennas=general.max_number_of_antenna_supported,
         inputs=general.gpio_capabilities.num_gp_is,
         holds_reports=llrp is not None and llrp.supports_event_and_report_holding,

@@ -215,7 +215,7 @@ class Reader:
         if event.buffer_percent is not None:
             self._trouble("buffer_filling", f"the reader's report buffer is {event.buffer_percent} % full")
         if event.exception is not None:
-            self._trouble("reader_exception", f"the reader says: {event.exception[:200]}")
+            self._trouble("reader_exception", f"the reader says: {event.exception}")
 
     def _trouble(self, reason: str, evidence: str) -> None:
         self._watch.trouble(reason, evidence, asyncio.get_running_loop().time())

@@ -40,6 +40,10 @@ PC_WORD, EPC_WORD = 1, 2  # Gen2, 6.3.2.1.2: the EPC bank is CRC, PC, EPC
 KILL_WORD, ACCESS_WORD = 0, 2  # Gen2, 6.3.2.1.1: the reserved bank
 
 
+class NoAnswer(Rejected):
+    """Nobody knows what became of the operation."""
+
+
 async def write(reader: Reader, plan: Plan, order: TagOrder) -> None:
     """Do what is ordered. Raises Rejected: the tag is not alone, or tag or reader refused."""
     ways, gifts = await asyncio.to_thread(_operations, plan, order)
@@ -48,11 +52,11 @@ async def write(reader: Reader, plan: Plan, order: TagOrder) -> None:
         raise Rejected(f"{plan.config.id} does not use antenna {order.antenna}; it uses {there}")
     async with _looking(reader, plan, order.antenna) as look:
         await _must_hear(look, order.epc, "before the write")
-        result = await _first_that_works(reader, look, order, ways)
-        if result.code and gifts:  # perhaps it was never given the shop's password
-            _must_succeed(await _first_that_works(reader, look, order, gifts), order)
-            result = await _first_that_works(reader, look, order, ways)
-        _must_succeed(result, order)
+        try:
+            await _do(reader, look, order, ways, gifts)
+        except NoAnswer:
+            if order.action != "encode":
+                raise  # of an encoding the look will tell; a tag that is not heard may be dead, or taken away
         after = {"encode": order.new_epc, "lock": order.epc, "kill": None}
         await _must_hear(look, after[order.action], "after the write")
 
@@ -128,6 +132,14 @@ async def _must_hear(look: Look, epc: str | None, when: str) -> None:
         )
 
 
+async def _do(reader: Reader, look: Look, order: TagOrder, ways: list[Operation], gifts: list[Operation]) -> None:
+    result = await _first_that_works(reader, look, order, ways)
+    if result.code and gifts:  # perhaps it was never given the shop's password
+        _must_succeed(await _first_that_works(reader, look, order, gifts), order)
+        result = await _first_that_works(reader, look, order, ways)
+    _must_succeed(result, order)
+
+
 def _must_succeed(result: OpResult, order: TagOrder) -> None:
     if result.code:
         raise Rejected(f"{order.action}: the tag refused ({code_name(result.kind, result.code)})")
@@ -149,7 +161,7 @@ async def _access(reader: Reader, look: Look, order: TagOrder, operation: Operat
         async with asyncio.timeout(WRITE_S):
             return await look.result()
     except TimeoutError as error:
-        raise Rejected(f"{order.action}: the tag did not answer in {WRITE_S:g} s") from error
+        raise NoAnswer(f"{order.action}: the tag did not answer in {WRITE_S:g} s") from error
     finally:
         with suppress(Rejected):
             await reader.asked(delete_access())

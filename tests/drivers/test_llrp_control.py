@@ -31,6 +31,13 @@ def test_a_refusal_says_what_the_reader_said() -> None:
         control.answer(frame(messages.ERROR_MESSAGE(llrp_status=params.LLRPStatus(status_code=999))))
 
 
+def test_a_reader_that_talks_much_is_cut_short() -> None:
+    status = params.LLRPStatus(status_code=enums.StatusCode.M_FieldError, error_description="x" * 60_000)
+    with pytest.raises(Rejected) as refused:
+        control.answer(frame(messages.ADD_ROSPEC_RESPONSE(llrp_status=status)))
+    assert len(str(refused.value)) < 300
+
+
 def test_parameters_nested_a_thousand_deep_are_a_bad_frame() -> None:
     body = b""
     for _ in range(3_000):

@@ -77,6 +77,23 @@ async def test_encode_is_read_back_and_the_look_is_no_inventory(reader: Compat) 
     assert [spec.spec_parameters[0].antenna_ids for spec in looks] == [[1]]
 
 
+@pytest.mark.parametrize("action", ["encode", "kill"])
+async def test_an_answer_that_was_lost(
+    reader: Compat, secrets: dict[str, Any], monkeypatch: pytest.MonkeyPatch, action: Any
+) -> None:
+    """Of an encoding the look tells; a kill that nobody confirms is no kill."""
+    act = reader._run_access_op
+    monkeypatch.setattr(reader, "_run_access_op", lambda op, tag: act(op, tag) and None)
+    reader.set_tag_passwords(bytes.fromhex(OLD), access=ACCESS, kill=KILL)
+    order = TagOrder(action, OLD, 1, NEW if action == "encode" else None)
+    if action == "encode":
+        await write(reader, order, **secrets)
+        assert reader.tags[0].epc.hex().upper() == NEW
+    else:
+        with pytest.raises(Rejected, match="did not answer"):
+            await write(reader, order, **secrets)
+
+
 async def test_a_write_that_did_not_hold_is_found_out(reader: Compat, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "_replace_tag_epc", lambda _tag, _epc: None)
     with pytest.raises(Rejected, match="after the write another tag"):
