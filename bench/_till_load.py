@@ -1,6 +1,7 @@
-"""Eight tills as a process: `python -m bench._till_load KIND PORT TOKENS_JSON GTIN COUNT SIZE RATE`; says the figures.
+"""Eight tills as a process: `python -m bench._till_load KIND PORT TOKENS_JSON PRICES_JSON COUNT SIZE RATE`.
 
-KIND `post`: SIZE connections, one event a request. `stream`: frames of SIZE events on one WebSocket a till. `price`:
+It says the figures. PRICES_JSON: gtin -> price. KIND `post`: SIZE connections, one event a request. `stream`: frames of
+SIZE events on one WebSocket a till. Events are those of whole baskets, at the shop's prices, paid in full. `price`:
 RATE look-ups a second on 8 connections. Sockets by hand: a client library would take more time than the gateway.
 """
 
@@ -14,15 +15,31 @@ from collections import deque
 from datetime import UTC, datetime
 
 WINDOW = 8  # frames on their way, of each till
+LINES = 20  # of a basket; it is opened before them, and after them comes what is in AFTER
+AFTER = ("payment.started", "payment.succeeded", "basket.closed")
+Prices = list[tuple[str, int]]  # gtin and price
 
 
-def event(seq: int, gtin: str, at: str) -> str:
-    data = (
-        f'{{"line":{seq % 50 + 1},"scan":"{gtin[1:]}","gtin":"{gtin}","quantity":1,"unit_price_minor":1290,'
-        f'"amount_minor":1290,"currency":"CNY","price_version":1}}'
+def event(seq: int, prices: Prices, at: str) -> str:
+    basket, step = divmod(seq - 1, 1 + LINES + len(AFTER))
+    goods = [prices[(LINES * basket + 7 * line) % len(prices)] for line in range(LINES)]
+    paid = f'{{"amount_minor":{sum(price for _, price in goods)},"currency":"CNY","tender":"card"}}'
+    if step == 0:
+        kind, data = "basket.opened", "{}"
+    elif step <= LINES:
+        kind, data = "item.added", item(step, *goods[step - 1])
+    else:
+        kind = AFTER[step - LINES - 1]
+        data = paid if kind.startswith("payment") else "{}"
+    head = f'{{"event_id":"0190a1b2-c3d4-7e5f-8a9b-{seq:012d}","seq":{seq},"type":"{kind}","at":"{at}",'
+    return f'{head}"basket_id":"b-{basket}","data":{data}}}'
+
+
+def item(line: int, gtin: str, price: int) -> str:
+    return (
+        f'{{"line":{line},"scan":"{gtin[1:]}","gtin":"{gtin}","quantity":1,"unit_price_minor":{price},'
+        f'"amount_minor":{price},"currency":"CNY","price_version":1}}'
     )
-    head = f'{{"event_id":"0190a1b2-c3d4-7e5f-8a9b-{seq:012d}","seq":{seq},"type":"item.added","at":"{at}",'
-    return f'{head}"basket_id":"b-{seq // 50}","data":{data}}}'
 
 
 def connect(port: int) -> socket.socket:
@@ -35,7 +52,7 @@ def head(method: str, path: str, token: str, extra: str = "") -> bytes:
     return f"{method} {path} HTTP/1.1\r\nHost: gw\r\nAuthorization: Bearer {token}\r\n{extra}\r\n".encode()
 
 
-def post(port: int, tokens: list[str], gtin: str, count: int, connections: int) -> dict[str, float]:
+def post(port: int, tokens: list[str], prices: Prices, count: int, connections: int) -> dict[str, float]:
     at = datetime.now(UTC).isoformat()
     ready: list[deque[bytes]] = [deque() for _ in range(connections)]
     socks = [connect(port) for _ in range(connections)]
@@ -43,7 +60,7 @@ def post(port: int, tokens: list[str], gtin: str, count: int, connections: int) 
         turn = number % connections
         till = turn % len(tokens)
         seq = number // connections * (connections // len(tokens)) + turn // len(tokens) + 1
-        body = event(seq, gtin, at).encode()
+        body = event(seq, prices, at).encode()
         extra = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
         ready[turn].append(head("POST", f"/v1/sco/till-{till}/events", tokens[till], extra) + body)
     poll, late, began = select.epoll(), list[float](), time.perf_counter()
@@ -88,14 +105,14 @@ def opened(port: int, till: int, token: str) -> socket.socket:
     return sock
 
 
-def stream(port: int, tokens: list[str], gtin: str, count: int, size: int) -> dict[str, float]:
+def stream(port: int, tokens: list[str], prices: Prices, count: int, size: int) -> dict[str, float]:
     at = datetime.now(UTC).isoformat()
     socks = [opened(port, till, token) for till, token in enumerate(tokens)]
     each = count // len(tokens) // size
     ready = [deque[bytes]() for _ in tokens]
     for till in range(len(tokens)):
         for first in range(1, each * size + 1, size):
-            events = [event(seq, gtin, at) for seq in range(first, first + size)]
+            events = [event(seq, prices, at) for seq in range(first, first + size)]
             ready[till].append(frame((events[0] if size == 1 else "[" + ",".join(events) + "]").encode()))
     poll, late, began = select.epoll(), list[float](), time.perf_counter()
     sent_s = [deque[float]() for _ in tokens]
@@ -127,7 +144,7 @@ def stream(port: int, tokens: list[str], gtin: str, count: int, size: int) -> di
     return figures(each * len(tokens) * size, time.perf_counter() - began, late)
 
 
-def price(port: int, tokens: list[str], gtins: list[str], count: int, rate: float) -> dict[str, float]:
+def price(port: int, tokens: list[str], prices: Prices, count: int, rate: float) -> dict[str, float]:
     socks = [connect(port) for _ in tokens]
     late, began = list[float](), time.perf_counter()
     for number in range(count):
@@ -136,7 +153,7 @@ def price(port: int, tokens: list[str], gtins: list[str], count: int, rate: floa
             time.sleep(wait_s)
         turn = number % len(tokens)
         start = time.perf_counter()
-        socks[turn].sendall(head("GET", f"/v1/price/{gtins[number % len(gtins)]}", tokens[turn]))
+        socks[turn].sendall(head("GET", f"/v1/price/{prices[number % len(prices)][0]}", tokens[turn]))
         answer = socks[turn].recv(65536)
         late.append(time.perf_counter() - start)
         if not answer.startswith(b"HTTP/1.1 200"):
@@ -152,12 +169,12 @@ def figures(count: int, wall_s: float, late: list[float]) -> dict[str, float]:
 
 
 def main() -> None:
-    kind, port, tokens, gtins, count, size, rate = sys.argv[1:]
-    given, products = json.loads(tokens), json.loads(gtins)
+    kind, port, tokens, prices, count, size, rate = sys.argv[1:]
+    given, products = json.loads(tokens), [*json.loads(prices).items()]
     if kind == "post":
-        found = post(int(port), given, products[0], int(count), int(size))
+        found = post(int(port), given, products, int(count), int(size))
     elif kind == "stream":
-        found = stream(int(port), given, products[0], int(count), int(size))
+        found = stream(int(port), given, products, int(count), int(size))
     else:
         found = price(int(port), given, products, int(count), float(rate))
     print(json.dumps(found), flush=True)

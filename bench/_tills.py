@@ -30,6 +30,7 @@ from gateway.prices.pricing import Policy, Pricing
 from gateway.prices.waves import parse_part
 from gateway.rules.sales import Policy as SalesPolicy
 from gateway.rules.sales import Sales
+from gateway.rules.stock_book import StockBook
 from gateway.store.apply_prices import PriceTables
 from gateway.store.apply_prices import load as load_prices
 from gateway.store.apply_sales import SaleTables
@@ -121,7 +122,7 @@ async def desk(folder: Path, clock: Clock, *, waves: bool) -> tuple[Tills, list[
         board.committed(messages)
         found.committed(messages)
 
-    core = Core(store, (pricing, sales), committed=committed)
+    core = Core(store, (pricing, sales, StockBook(sold.stock, ())), committed=committed)
     leases = TillLeases(core.ask, clock, lambda: board.version, kept.lease_s)
     answers = PriceAnswers(pricing, board, CodeTable(()), sales.expect, lambda: Upstream(0, stale=False))
     found = TillDesk(answers, sales, core.ask, Evidence(board, store.read), leases, clock, sold.logs)
@@ -164,9 +165,8 @@ async def serve(kind: str, folder: Path) -> None:
     serving = asyncio.create_task(driver.run(_keep))
     while driver.port is None:  # noqa: ASYNC110 - it says so nowhere else
         await asyncio.sleep(0.01)
-    print(
-        json.dumps({"port": driver.port, "tokens": given, "gtins": [gtin(n) for n in range(0, LINES, 100)]}), flush=True
-    )
+    prices = {one: tills.look_up(one).price_minor for one in (gtin(n) for n in range(0, LINES, 100))}
+    print(json.dumps({"port": driver.port, "tokens": given, "prices": prices}), flush=True)
     await asyncio.gather(serving, *running)
 
 

@@ -1,7 +1,8 @@
 """Tills -> the tills' interface: events by POST and by WebSocket, look-ups. Each kind against a fresh process.
 
 `python -m bench checkout`, or `python -m bench.checkout [quick]`. `memory`: events are accepted at once, so the
-interface alone is measured; `store`: the gateway's desk, rules and store on this disk, FULL sync, 30 000 products;
+interface alone is measured; `store`: the gateway's desk, rules and store on this disk, FULL sync, 30 000 products,
+whole baskets of 20 lines that are paid at the gateway's prices;
 `waves`: the same while waves of 30 000 lines are applied, one after another.
 The load comes from one process beside it, so on two cores each has one.
 """
@@ -44,7 +45,7 @@ def measured(behind: str, kind: str, count: int, size: int, rate: int = 0) -> di
 
 
 def load(said: dict[str, Any], kind: str, count: int, size: int, rate: int) -> dict[str, float]:
-    values = (kind, said["port"], json.dumps(said["tokens"]), json.dumps(said["gtins"][:100]), count, size, rate)
+    values = (kind, said["port"], json.dumps(said["tokens"]), json.dumps(said["prices"]), count, size, rate)
     command = [sys.executable, "-m", "bench._till_load", *map(str, values)]
     done = subprocess.run(command, stdout=subprocess.PIPE, cwd=shop.ROOT, check=True, timeout=300)
     found: dict[str, float] = json.loads(done.stdout)

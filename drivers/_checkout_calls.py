@@ -58,7 +58,7 @@ class Calls:
         sent_at = _sent_at(ask.request.headers.get("Sent-At"))
         [outcomes], ack_seq = await self.take(ask.terminal, [batch], sent_at)
         if batch.single and outcomes[0].result in ("conflict", "rejected"):
-            raise _single(outcomes[0], ack_seq)
+            raise _single(outcomes[0], ack_seq, batch.wrong)
         return _json(write_results(outcomes, ack_seq).encode())
 
     async def take(
@@ -185,10 +185,13 @@ async def _within(writing: Coroutine[Any, Any, None]) -> None:
         await writing
 
 
-def _single(outcome: Outcome, ack_seq: int) -> Problem:
+def _single(outcome: Outcome, ack_seq: int, wrong: list[dict[str, str]]) -> Problem:
     status, kind = (409, "conflict") if outcome.result == "conflict" else (422, "rejected")
     results = [outcome.model_dump()]
-    return Problem(status, kind, outcome.reason or outcome.result, results=results, ack_seq=ack_seq)
+    problem = Problem(status, kind, outcome.reason or outcome.result, results=results, ack_seq=ack_seq)
+    if wrong:
+        problem.extra["errors"] = wrong
+    return problem
 
 
 def _json(body: bytes) -> web.Response:

@@ -49,13 +49,15 @@ class Batch:
     """What a body held: events to hand on, and by position the outcome of those that are refused.
 
     A refused event is handed on as an empty one, so that its number is used up and those after it need not wait for it.
-    `nameless` are the positions of those that have no right id and number for that.
+    `nameless` are the positions of those that have no right id and number for that. `wrong`: the places that are wrong
+    in a `single` event.
     """
 
     events: list[EventIn]
     refused: dict[int, Outcome] = field(default_factory=dict)
     nameless: set[int] = field(default_factory=set)
     single: bool = False
+    wrong: list[dict[str, str]] = field(default_factory=list)
 
     def outcomes(self, kept: Sequence[Outcome]) -> list[Outcome]:
         """Return one outcome for each event that was sent, in order; `kept` are those of `events`."""
@@ -77,8 +79,10 @@ def read_batch(body: bytes) -> Batch:
     except ValidationError as error:
         one = _misshapen(_parsed(body, error), error)
     batch = _batch([one])
-    if isinstance(one, _Bad) and batch.nameless:
-        raise Problem(422, "wrong-body", said(one.found), errors=one.found)
+    if isinstance(one, _Bad):
+        batch.wrong = one.found
+        if batch.nameless:
+            raise Problem(422, "wrong-body", said(one.found), errors=one.found)
     batch.single = True
     return batch
 

@@ -29,6 +29,7 @@ OPENING = frozenset({"basket.opened", "item.added", "payment.succeeded"})  # kin
 
 
 Change = ItemAdded | ItemVoided | ItemQuantityChanged | ItemRepriced
+CHANGES = (ItemAdded, ItemVoided, ItemQuantityChanged, ItemRepriced)
 
 
 class Stage(Enum):
@@ -123,6 +124,8 @@ class Basket:
 
     def hear(self, event: TillEvent, body: Wire | None, *, late: bool = False) -> Settled | None:
         """Take one event; return what it settled."""
+        if isinstance(body, CHANGES):  # nearly always
+            return self._change(event, body, late=late)
         match event.kind, body:
             case "basket.opened", _:
                 self._open(event)
@@ -136,8 +139,6 @@ class Basket:
                 self.stage = Stage.OPEN
             case "payment.succeeded", Payment():
                 return self._pay(event.seq, body)
-            case _, ItemAdded() | ItemVoided() | ItemQuantityChanged() | ItemRepriced():
-                return self._change(event, body, late=late)
         return None
 
     def abandon(self) -> Settled | None:

@@ -104,6 +104,7 @@ async def test_the_data_of_one_event_is_bounded(shop: Shop, letter: str) -> None
     assert shop.tills.kept[TILL][2].data == {}
     single = await shop.ask("POST", EVENTS, event(4, "x", data={"a": "x" * 500_000}))
     assert (single.status, single.json["ack_seq"]) == (422, 4)
+    assert [one["at"] for one in single.json["errors"]] == ["data"]
 
 
 async def test_a_refused_event_without_a_time_takes_one_of_its_neighbours(shop: Shop) -> None:

@@ -161,3 +161,14 @@ def test_many_gaps_are_given_up_some_in_a_tick_and_kept_once_each() -> None:
         shop.restart()
     assert given_up == [(till_log.GIVEN_UP, 1, till_log.GIVEN_UP), (4, 1, 4), (0, 0, 0)]
     assert results(shop.feed(*numbered(1, 107, 109))) == ["accepted"] * 3
+
+
+def test_a_batch_is_taken_in_short_steps_and_answered_at_the_end() -> None:
+    events = tuple(numbered(*range(1, 26), 3, 40))
+    batch = m.TillEvents(at=AT, source="sco", terminal="sco-1", events=events)
+    *before, last = Shop().rule.steps(batch)
+    assert (len(before), [one for step in before for one in step]) == (3, [])
+    assert results(last) == ["accepted"] * 25 + ["duplicate", "accepted"]
+    (kept,) = of(last, TillLogKept)
+    assert [(one.event.seq, one.turn) for one in kept.kept] == [*((n, n) for n in range(1, 26)), (40, None)]
+    assert (kept.ack, kept.turn) == (25, 25)
