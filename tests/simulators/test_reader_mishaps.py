@@ -252,6 +252,15 @@ def test_only_an_impinj_knows_impinjs_extensions():
     assert isinstance(answer, messages.ERROR_MESSAGE)
 
 
+def test_settings_are_taken_over_whole_or_not_at_all():
+    peer = Peer(fleet_of())
+    good = params.KeepaliveSpec(keepalive_trigger_type=1, periodic_trigger_value=100)
+    wrong = params.GPOWriteData(gpo_port_number=9, gpo_data=True)
+    half = messages.SET_READER_CONFIG(reset_to_factory_default=False, keepalive_spec=good, gpo_write_datas=[wrong])
+    assert int(peer.ask(half).llrp_status.status_code) == enums.StatusCode.A_OutOfRange
+    assert keepalives(peer.run(1)) == 0
+
+
 def test_a_length_that_cannot_be_ends_the_connection():
     peer = Peer(fleet_of())
     peer.connection.receive(struct.pack(">HII", 0x0401, 9, 1))

@@ -159,6 +159,14 @@ def test_a_shopper_waits_at_the_till_until_somebody_sells():
     assert all(tag.left_s is not None for tag in waiting)
 
 
+def test_nobody_takes_what_another_holds():
+    fleet = fleet_of(tags=2, static=0, readers=3, habits=Habits(per_hour=36_000, browse_s=1e6))
+    fleet.run_until(60)
+    held = [tag for _, _, timer in fleet.timeline._due if timer.act == fleet.shoppers._decide for tag in timer.args[0]]
+    assert len(held) == len(set(held)) == len(fleet.world.zone("floor-1").tags)
+    assert fleet.shoppers.came > 100
+
+
 @pytest.mark.parametrize("pays_itself", [False, True])
 def test_shoppers_carry_and_nothing_is_lost(pays_itself):
     fleet = fleet_of(tags=400, readers=3, speed=10, habits=Habits(per_hour=1000, thieves=0.1, pays_itself=pays_itself))
