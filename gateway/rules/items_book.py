@@ -18,7 +18,7 @@ from gateway.rules.tag_state import Tag
 from gateway.rules.zones import Zones
 from gateway.tag_notes import TagsForgotten
 
-MOST = 200_000  # about 200 MB
+MOST = 200_000  # of 1.2 kB each, if three antennas hear them
 DROPPED = 2_000  # at once, when there are too many
 CHUNK = 1_000  # EPCs in one note
 NOT_ITEMS = ("visitor", "gone")

@@ -186,6 +186,25 @@ def test_what_a_count_told_as_received_is_not_told_again() -> None:
     assert len(of(floor.all, m.GoodsReceived)) == 0
 
 
+def test_what_a_count_tells_while_goods_wait_to_be_told_is_told_once() -> None:
+    floor = Floor()
+    floor.stocked(EPC, antenna="back:1")
+    while not of(floor.all, m.TagMoved):
+        floor.read(EPC, "back:2")
+        floor.go(1)
+    floor.feed(m.GoodsReceived(at=floor.now, source="gateway", gtin=SHIRT, epcs=(EPC,), zone="dock"))
+    floor.live(20)
+    assert of(floor.all, m.GoodsReceived) == []
+
+
+def test_a_restart_does_not_move_what_a_neighbour_hears_first() -> None:
+    floor = Floor()
+    floor.stocked(EPC)
+    floor.restart()
+    assert of(floor.reads(EPC, "front:3", 4), m.TagMoved) == []
+    assert [one.zone for one in of(floor.reads(EPC, "front:3", 60, every_s=5), m.TagMoved)] == ["wall"]
+
+
 def test_what_a_visitor_brings_is_nobodys_business() -> None:
     floor = Floor()
     floor.walk_in(EPC)
