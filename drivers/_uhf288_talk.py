@@ -105,8 +105,6 @@ class Reader:
         await self._line.write(encode(INVENTORY, data, self._address))
         frames = await self._until(_is_last, scan_time / 10 + OVERTIME_S)
         whole = bool(frames) and _is_last(frames[-1])
-        if not whole:
-            await self.drain()  # a reader that is still at work would not hear the next question
         return Round([frame for frame in frames if frame.command == INVENTORY], whole)
 
     async def drain(self, quiet_s: float = QUIET_S) -> None:

@@ -154,7 +154,7 @@ def run_fuzz(count: int) -> None:
 
 
 def test_fuzz() -> None:
-    run_fuzz(5_000)
+    run_fuzz(2_000)
 
 
 @pytest.mark.soak

@@ -9,13 +9,13 @@ import pytest
 
 from drivers import rfid_m100
 from drivers.rfid_m100 import Config, Driver
-from gateway.driver import Checkable, Services
-from gateway.errors import ConfigError, LinkDown
+from gateway.driver import Checkable, Services, TagOrder
+from gateway.errors import ConfigError, LinkDown, Rejected
 from gateway.messages.tags import ReaderHeard, TagReads
 from tests.drivers.gen2_chip import Chip
-from tests.drivers.m100_peer import NO_TAG, Peer
+from tests.drivers.m100_peer import NO_TAG, Peer, frame
 from tests.drivers.serial_pipes import Pipe, Rig, over_pty, over_tcp
-from tests.virtual_time import VirtualClock, run
+from tests.virtual_time import VirtualClock, run, stopped
 
 SHIRT, JEANS, SOCKS = (bytes.fromhex(f"3034257BF7194E400000{number:04X}") for number in (0x1A85, 0xBB7E, 3))
 
@@ -188,6 +188,55 @@ def test_ghosts_are_counted_and_not_told() -> None:
         await shop.run_for(12)
         assert shop.epcs == names(SHIRT)
         assert "garbled tags left out" in shop.health[-1][2]
+
+    run(main)
+
+
+async def write(shop: Rig, order: TagOrder) -> str:
+    """Run the driver, give it one order; return why it was refused, nothing when it was done."""
+    task = asyncio.create_task(shop.driver.run(shop.emit))
+    await asyncio.sleep(2)
+    try:
+        await shop.driver.write_tag(order)
+    except Rejected as error:
+        return str(error)
+    finally:
+        await stopped(task)
+    return ""
+
+
+def test_while_a_tag_is_written_tags_answer_every_poll() -> None:
+    said = list[tuple[int, int]]()
+
+    class Noting(Peer):
+        def _obey(self, command: int, given: bytes) -> bytes:
+            said.append((command, self.query))
+            return super()._obey(command, given)
+
+    async def main() -> None:
+        peer = Noting(chips(SHIRT))
+        new_epc = JEANS.hex().upper()
+        assert (
+            await write(rig(peer, session=2, allow_writes=True), TagOrder("encode", SHIRT.hex().upper(), 1, new_epc))
+            == ""
+        )
+        before = [query for command, query in said[: [command for command, _ in said].index(0x49)] if command == 0x22]
+        assert before == 8 * [0x1020]
+        assert peer.query == 0x1220
+
+    run(main)
+
+
+def test_a_tag_that_answers_for_another_is_found_out() -> None:
+    class Mistaken(Peer):
+        def _access(self, command: int, *_: bytes) -> bytes:
+            named = bytes((14,)) + b"\x30\x00" + SOCKS
+            return frame(1, command, named + b"\0")
+
+    async def main() -> None:
+        order = TagOrder("encode", SHIRT.hex().upper(), 1, JEANS.hex().upper())
+        reason = await write(rig(Mistaken(chips(SHIRT)), allow_writes=True), order)
+        assert reason == f"another tag answered: {SOCKS.hex().upper()}"
 
     run(main)
 

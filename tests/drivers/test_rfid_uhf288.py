@@ -2,19 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drivers import rfid_uhf288
 from drivers.rfid_uhf288 import Config, Driver
-from gateway.driver import Checkable, Services
-from gateway.errors import ConfigError, LinkDown
+from gateway.driver import Checkable, Services, TagOrder
+from gateway.errors import ConfigError, LinkDown, Rejected
 from gateway.messages.tags import TagReads
 from tests.drivers.gen2_chip import Chip
 from tests.drivers.serial_pipes import Pipe, Rig, over_pty, over_tcp
-from tests.drivers.uhf288_peer import Peer
-from tests.virtual_time import VirtualClock, run
+from tests.drivers.uhf288_peer import Peer, answer
+from tests.virtual_time import VirtualClock, run, stopped
 
 EPCS = [bytes.fromhex(f"3034257BF7194E400000{number:04X}") for number in range(20)]
 SHIRT, JEANS, SOCKS = EPCS[:3]
@@ -212,6 +213,45 @@ def test_it_falls_silent_in_the_middle() -> None:
     run(main)
 
 
+class Unending(Peer):
+    """A reader whose inventories lose their last frame, and one of two tags with it."""
+
+    def _inventory(self, given: bytes) -> None:
+        super()._inventory(given)
+        self._later = answer(0x01, 0x03, b"\x01\x01" + self._block(self.chips[0]))
+
+
+def long(epc: bytes) -> list[Chip]:
+    return [Chip((epc * 3)[:32], kill=b"kill")]
+
+
+@pytest.mark.parametrize(
+    ("peer", "reason"),
+    [
+        (
+            Peer([Chip(SHIRT, kill=b"kill")], pushing=True),
+            "the reader is in real time mode: it takes no orders about tags",
+        ),
+        (Peer(long(SHIRT)), "the reader can name EPCs of up to 15 words, this one has 16"),
+        (Unending([Chip(SHIRT, kill=b"kill"), Chip(JEANS)]), "the reader does not end its inventories"),
+    ],
+    ids=["pushing", "long EPC", "unending"],
+)
+def test_no_order_that_this_reader_cannot_do_for_sure(peer: Peer, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "kill").write_text(b"kill".hex())
+
+    async def main() -> None:
+        shop = rig(peer, allow_writes=True, kill_password_file=tmp_path / "kill")
+        task = asyncio.create_task(shop.driver.run(shop.emit))
+        await asyncio.sleep(1)
+        with pytest.raises(Rejected, match=reason):
+            await shop.driver.write_tag(TagOrder("kill", peer.chips[0].epc.hex().upper(), 1))
+        assert not peer.chips[0].killed
+        await stopped(task)
+
+    run(main)
+
+
 HOSTILE: dict[str, tuple[int, Callable[[], Pipe]]] = {
     "one byte at a time": (8, lambda: Pipe(one_by_one=True)),
     "one slow byte at a time": (8, lambda: Pipe(one_by_one=True, delay_s=(0.0, 0.0002))),
@@ -245,7 +285,7 @@ def test_a_fifth_of_all_bytes_lost_is_a_bad_line_and_no_wrong_tag() -> None:
         fell = await shop.run_on(230)
         assert any("bytes that came belonged to no good frame" in reason for reason in fell)
         assert shop.epcs == names(*EPCS)
-        assert shop.reads[-1].at_us > (VirtualClock().epoch_s + 229) * 1e6  # healed
+        assert shop.reads[-1].at_us > (VirtualClock().epoch_s + 228) * 1e6  # healed
 
     run(main)
 
