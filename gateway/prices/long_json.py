@@ -8,8 +8,10 @@ import json
 import re
 from typing import NamedTuple
 
+from gateway.prices.work import PAUSE, Work
+
 SHORT_BYTES = 8192  # below, one piece takes less than a millisecond
-ITEMS_A_SLICE = 100
+ITEMS_A_SLICE = 50
 
 _scan = json.JSONDecoder().raw_decode  # the value at a place, and where it ends
 _BLANKS = re.compile(r"[ \t\n\r]*")
@@ -22,17 +24,17 @@ class Cut(NamedTuple):
     slices: list[bytes]
 
 
-def cut(payload: bytes, member: str) -> Cut | None:
+def cut(payload: bytes, member: str) -> Work[Cut | None]:
     """Cut a member of an object that is a long array; None = it is short, or not to be cut."""
     if len(payload) < SHORT_BYTES:
         return None
     try:
-        return _cut(payload.decode(), member)
+        return (yield from _cut(payload.decode(), member))
     except (ValueError, RecursionError, IndexError):
         return None
 
 
-def _cut(text: str, member: str) -> Cut | None:
+def _cut(text: str, member: str) -> Work[Cut | None]:
     found: Cut | None = None
     at = _past(text, 0, "{")
     while True:
@@ -42,7 +44,7 @@ def _cut(text: str, member: str) -> Cut | None:
             if found is not None:
                 return None
             begin = at
-            slices, at = _slices(text, _past(text, at, "["))
+            slices, at = yield from _slices(text, _past(text, at, "["))
             found = Cut((text[: begin + 1] + text[at - 1 :]).encode(), slices)
         else:
             _, at = _scan(text, at)
@@ -51,7 +53,7 @@ def _cut(text: str, member: str) -> Cut | None:
         at = _past(text, at, ",")
 
 
-def _slices(text: str, at: int) -> tuple[list[bytes], int]:
+def _slices(text: str, at: int) -> Work[tuple[list[bytes], int]]:
     """Return the items from here on, and where the array has ended."""
     slices: list[bytes] = []
     if text[at] == "]":
@@ -64,6 +66,7 @@ def _slices(text: str, at: int) -> tuple[list[bytes], int]:
         if closed or items % ITEMS_A_SLICE == 0:
             slices.append(f"[{text[begin:end]}]".encode())
             begin = _skip(text, at + 1)
+            yield PAUSE
         if closed:
             return slices, at + 1
         at = _past(text, at, ",")

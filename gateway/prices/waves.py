@@ -5,7 +5,7 @@ bad line costs nobody but itself. What is checked here hangs on the message alon
 product, stale sequence, absurd change) is `intake.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from gateway.messages import LineRefusal, Order, PriceLine, PricePart, Wave, WaveRejected
 from gateway.prices.long_json import cut
 from gateway.prices.reasons import explain, shown
+from gateway.prices.work import PAGE, PAUSE, Work, finished
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_ISSUED_AHEAD = timedelta(days=1)  # more is a wrong clock at head office
@@ -65,13 +66,20 @@ def gtin_fault(gtin: str) -> str | None:
 
 def parse_part(payload: bytes, *, at: datetime, source: str, trusted_now: datetime | None) -> PricePart | WaveRejected:
     """Parse one message. `trusted_now` None = our clock is in doubt: nothing is called too far ahead."""
+    return finished(parsing_part(payload, at=at, source=source, trusted_now=trusted_now))
+
+
+def parsing_part(
+    payload: bytes, *, at: datetime, source: str, trusted_now: datetime | None
+) -> Work[PricePart | WaveRejected]:
+    """Do the same step by step."""
     if len(payload) > MAX_BYTES:
         return _rejected(None, f"{len(payload)} bytes; send parts of at most {MAX_BYTES}", at, source)
-    found = cut(payload, "lines")
+    found = yield from cut(payload, "lines")
     head = payload if found is None else found.head
     try:
         body = _PART.validate_json(head)
-        given = body.lines if found is None else [line for some in found.slices for line in _some_lines(some)]
+        given = body.lines if found is None else (yield from _all_lines(found.slices))
     except ValidationError as error:
         return _rejected(wave_id(head), explain(error), at, source)
     wave = Wave.model_construct(**{name: getattr(body, name) for name in _HEAD})
@@ -80,8 +88,16 @@ def parse_part(payload: bytes, *, at: datetime, source: str, trusted_now: dateti
         return _rejected(wave.id, fault, at, source)
     if wave.kind == "cancel" and wave.supersedes is None:
         wave = wave.model_copy(update={"supersedes": wave.id})
-    lines, refused = judge_lines(given)
+    lines, refused = yield from judge_lines(given)
     return PricePart(at=at, source=source, wave=wave, part=body.part, lines=lines, refused=refused)
+
+
+def _all_lines(slices: Iterable[bytes]) -> Work[Sequence[Any]]:
+    lines: list[Any] = []
+    for some in slices:
+        lines += _some_lines(some)
+        yield PAUSE
+    return lines
 
 
 def _some_lines(some: bytes) -> Sequence[Any]:
@@ -122,12 +138,14 @@ def _too_far_ahead(wave: Wave, now: datetime) -> str | None:
     return None
 
 
-def judge_lines(given: Sequence[Any]) -> tuple[tuple[PriceLine, ...], tuple[LineRefusal, ...]]:
+def judge_lines(given: Sequence[Any]) -> Work[tuple[tuple[PriceLine, ...], tuple[LineRefusal, ...]]]:
     """Return the good lines in order, and the others with number and reason. A GTIN counts where it comes first."""
     good: dict[str, PriceLine] = {}
     numbers: dict[str, int] = {}
     refused: list[LineRefusal] = []
     for number, item in enumerate(given):
+        if number % PAGE == 0:
+            yield PAUSE
         line, fault = _line(item)
         if line is not None and line.gtin in good:
             fault = f"GTIN twice in this part, first in line {numbers[line.gtin]}"

@@ -19,6 +19,16 @@ Work = Generator[Step, None, T]  # steps on the way to a result
 PAUSE: Step = ()  # a step that nothing follows from
 
 
+def finished(work: Work[T]) -> T:
+    """Return the result, all steps done at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 def pages(items: Iterable[T], size: int = PAGE) -> Iterator[list[T]]:
     """Yield the items, a few at a time."""
     rest = iter(items)

@@ -16,11 +16,10 @@ from typing import Literal, Protocol
 from drivers._mqtt import Incoming, MqttLink
 from gateway.errors import GatewayError, StoreError
 from gateway.messages import GATEWAY, Fact, PricePart, Request, WaveRejected
-from gateway.uplink.orders import Arrival, Parsed, parse_order, refuse_whole, refused_command
+from gateway.uplink.orders import Arrival, Parsed, parsing, refuse_whole, refused_command
 from gateway.uplink.publisher import Submit
 from gateway.uplink.topics import Topics
 
-INLINE_BYTES = 8192  # a larger order is parsed in a thread
 FACTS_IN_ANSWER = 200  # all of them go upstream anyway; an answer is for a person or a script that waits
 STORE_RETRY_S = 5.0
 ANSWER_EXPIRY_S = 3600
@@ -73,9 +72,14 @@ class Orders:
     async def _parse(self, kind: str, message: Incoming, arrival: Arrival) -> Parsed:
         if message.oversize:
             return refuse_whole(kind, f"{message.size} bytes; send it in smaller parts", arrival)
-        if len(message.payload) > INLINE_BYTES:
-            return await asyncio.to_thread(parse_order, kind, message.payload, arrival)
-        return parse_order(kind, message.payload, arrival)
+        work = parsing(kind, message.payload, arrival)
+        while True:
+            try:
+                next(work)
+            except StopIteration as end:
+                parsed: Parsed = end.value
+                return parsed
+            await asyncio.sleep(0)  # not in a thread: who waits for the interpreter waits longer than for a step
 
     async def _carry_out(self, kind: str, parsed: Parsed, arrival: Arrival) -> tuple[Sequence[Fact], str | None]:
         """Return the facts that followed, and why the order was refused if it was."""

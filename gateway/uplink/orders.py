@@ -5,7 +5,7 @@ price part by `prices/waves.py`. What hangs on the state of the shop is judged b
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
@@ -29,7 +29,8 @@ from gateway.messages import (
 )
 from gateway.prices.long_json import cut
 from gateway.prices.reasons import explain
-from gateway.prices.waves import MAX_BYTES, MAX_SEQUENCE, gtin_fault, parse_part, wave_id
+from gateway.prices.waves import MAX_BYTES, MAX_SEQUENCE, gtin_fault, parsing_part, wave_id
+from gateway.prices.work import PAGE, PAUSE, Work, finished
 
 MasterKind = Literal["products", "bindings", "planogram"]
 
@@ -138,12 +139,17 @@ _ITEMS = TypeAdapter(tuple[Any, ...])
 
 def parse_order(kind: str, payload: bytes, arrival: Arrival) -> Parsed:
     """Parse what came on `down/{kind}`. Never raises; a refusal is a fact (or, for a wave, a `WaveRejected`)."""
+    return finished(parsing(kind, payload, arrival))
+
+
+def parsing(kind: str, payload: bytes, arrival: Arrival) -> Work[Parsed]:
+    """Do the same step by step: an order of 30 000 lines takes half a second, and a till waits for one step."""
     if kind == "prices":
-        part = parse_part(payload, at=arrival.at, source=arrival.source, trusted_now=arrival.trusted_now)
+        part = yield from parsing_part(payload, at=arrival.at, source=arrival.source, trusted_now=arrival.trusted_now)
         return Parsed((part,), (), part.reason if isinstance(part, WaveRejected) else None)
     sort = _BY_TOPIC.get(kind)
     if sort is not None:
-        return _master(sort, payload, arrival)
+        return (yield from _master(sort, payload, arrival))
     if kind in NOT_YET:
         reason = f"this gateway does not take {kind} from head office yet; nothing was changed"
         return refused_command(None, kind, reason, arrival)
@@ -196,19 +202,18 @@ def _request(name: str, payload: bytes, arrival: Arrival) -> Parsed:
     return Parsed((request,), (), None)
 
 
-def _master(sort: _Sort, payload: bytes, arrival: Arrival) -> Parsed:
+def _master(sort: _Sort, payload: bytes, arrival: Arrival) -> Work[Parsed]:
     kind = sort.kind
     if len(payload) > MAX_BYTES:
         return refuse_whole(kind, f"{len(payload)} bytes; send parts of at most {MAX_BYTES}", arrival)
-    found = cut(payload, sort.member)
+    found = yield from cut(payload, sort.member)
     try:
         body = sort.body.validate_json(payload if found is None else found.head)
-        slices = [] if found is None else found.slices
-        items = [item for some in slices for item in _ITEMS.validate_json(some)] or getattr(body, sort.member)
+        items = getattr(body, sort.member) if found is None else (yield from _all_items(found.slices))
     except ValidationError as error:
         reason = explain(error)
         return Parsed((), (_refused(kind, None, None, reason, arrival),), reason)
-    good, facts = _judge(sort, items, body.sequence, arrival)
+    good, facts = yield from _judge(sort, items, body.sequence, arrival)
     if body.full and facts:
         # Replacing all by a list with holes would erase what the bad items were meant to update.
         reason = f"{len(facts)} items were refused, so the others are added and nothing is removed"
@@ -223,10 +228,20 @@ def _master(sort: _Sort, payload: bytes, arrival: Arrival) -> Parsed:
     return Parsed((command,), tuple(facts), None)
 
 
-def _judge(sort: _Sort, items: Sequence[Any], sequence: int, arrival: Arrival) -> tuple[list[Any], list[Fact]]:
+def _all_items(slices: Iterable[bytes]) -> Work[Sequence[Any]]:
+    items: list[Any] = []
+    for some in slices:
+        items += _ITEMS.validate_json(some)
+        yield PAUSE
+    return items
+
+
+def _judge(sort: _Sort, items: Sequence[Any], sequence: int, arrival: Arrival) -> Work[tuple[list[Any], list[Fact]]]:
     good: dict[str, Any] = {}
     facts: list[Fact] = []
     for number, raw in enumerate(items):
+        if number % PAGE == 0:
+            yield PAUSE
         item, fault = _item(sort, raw)
         name = None if item is None else str(getattr(item, sort.key))
         if name in good:

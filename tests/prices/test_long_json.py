@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.prices import long_json
 from gateway.prices.long_json import ITEMS_A_SLICE, cut
+from gateway.prices.work import finished
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
@@ -43,7 +44,7 @@ def test_head_and_slices_together_are_the_object(
     members = list(others.items())
     members.insert(place, ("lines", lines))
     payload = json.dumps(dict(members), indent=indent, ensure_ascii=ascii_only)
-    found = cut(payload.encode(errors="surrogatepass"), "lines")
+    found = finished(cut(payload.encode(errors="surrogatepass"), "lines"))
     if found is None:  # a lone half of a pair is no UTF-8: no parser takes it
         with pytest.raises(UnicodeEncodeError):
             payload.encode()
@@ -74,4 +75,4 @@ def test_head_and_slices_together_are_the_object(
     ],
 )
 def test_what_is_not_plain_is_not_cut(payload: bytes) -> None:
-    assert cut(payload, "lines") is None
+    assert finished(cut(payload, "lines")) is None
