@@ -13,7 +13,7 @@ from llrpkit.protocol import enums, messages, params
 from drivers.simulators._reader_serve import serving
 from drivers.simulators.reader import FleetConfig, ReaderFleet, Stock
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0  # a deadline, not a measure
 
 
 def fleet_of(tags=120, **config):
@@ -34,7 +34,7 @@ async def test_it_reads_every_tag_and_no_other_but_ghosts():
         assert client.max_antennas == 4
         assert client.capabilities.power_index_for_dbm(30.0) == 81
         assert await client.get_temperature() == 41.0
-        async for tag in client.inventory(duration=20, include_phase=True, include_doppler=True, include_tid=True):
+        async for tag in client.inventory(duration=100, include_phase=True, include_doppler=True, include_tid=True):
             told[tag.epc] = tag
             if set(fleet.world.tags) <= set(told):
                 break
@@ -43,7 +43,7 @@ async def test_it_reads_every_tag_and_no_other_but_ghosts():
     for epc, tag in fleet.world.tags.items():
         assert told[epc].tid == tag.tid
         assert -95 < told[epc].rssi_dbm < -25
-        assert abs(told[epc].last_seen_us / 1e6 - time.time()) < DEADLINE_S
+        assert abs(told[epc].last_seen_us / 1e6 - time.time()) < 2 * DEADLINE_S
 
 
 def is_alone(tag, tags):

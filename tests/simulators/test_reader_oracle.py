@@ -19,7 +19,7 @@ from drivers.simulators._reader_serve import serving
 from drivers.simulators.reader import FleetConfig, ReaderFleet, Stock
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 SLLURP = ("sllurp==2.0.1",)  # the wheels of 3.0 come without the modules of their command
 PYLLRP = ("pyllrp==3.1.1", "bitstring<5")  # with bitstring 5 it cannot even connect
 

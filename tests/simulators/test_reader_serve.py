@@ -16,7 +16,7 @@ from drivers.simulators._reader_serve import LONGEST_LEAP_S, Served, serving
 from gateway.cli import main
 from tests.simulators.reader_peer import EPOCH_S, fleet_of
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 @contextlib.asynccontextmanager
@@ -31,6 +31,13 @@ async def command(*options):
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.communicate()
+
+
+async def leave(http, epcs):
+    """Carry items out as soon as the reader at the door reads."""
+    while 2 not in (await (await http.get("/truth")).json())["readers"][2]["rospecs"].values():
+        await asyncio.sleep(0.01)
+    assert (await (await http.post("/walk", json={"epcs": epcs})).json())["epcs"] == epcs
 
 
 async def test_three_readers_hear_one_shop():
@@ -54,10 +61,12 @@ async def test_three_readers_hear_one_shop():
             assert (await http.post("/walk", json={"items": 10_000})).status == 400
             assert (await http.post("/walk", data=b"{")).status == 400
             assert (await http.post("/walk", json=[])).status == 400
-            (gone,) = (await (await http.post("/walk", json={"epcs": delivered})).json())["epcs"]
-            door = clients[2].inventory(duration=4.0)
-            antennas = [tag.antenna async for tag in door if tag.epc.hex().upper() == gone]
-            assert antennas[0] == 1
+            leaving = asyncio.create_task(leave(http, delivered))
+            async for tag in clients[2].inventory():
+                if tag.epc.hex().upper() in delivered:
+                    assert tag.antenna == 1  # the inner one first
+                    break
+            await leaving
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
 
