@@ -172,6 +172,14 @@ class RfidConfig(Section):
         description="minutes after a sale in which a piece of the product may leave; what left is forgotten then",
         examples=[240],
     )
+    settle_s: float = Field(
+        default=60,
+        ge=0,
+        le=600,
+        description="an item first heard so short ago gives no alarm at a door unless it clearly came and went: it may "
+        "lie there",
+        examples=[60],
+    )
     count_limit_min: float = Field(
         default=120, ge=1, le=24 * 60, description="a count that nobody stops ends after so long", examples=[120]
     )

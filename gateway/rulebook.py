@@ -90,4 +90,5 @@ def _items(config: Config) -> ItemPolicy:
         absent_within_s=rfid.absent_within_min * 60,
         exit_grace_s=rfid.exit_grace_s,
         sold_for_s=rfid.sold_for_min * 60,
+        settle_s=rfid.settle_s,
     )

@@ -23,7 +23,7 @@ LATE_US = 300 * SECOND_US  # nobody can run after who left longer ago
 STILL_INSIDE_US = 5 * SECOND_US  # heard in the shop so long after it "left": it did not
 LATE_SALE_US = 60 * SECOND_US  # a sale may seem that much later than the exit: tills' clocks
 HEARD_AT_DOOR = 0.25  # share of the power: the shop itself hears what lies in it better than the door does
-NEW_US = 60 * SECOND_US  # what arrived near a door so short ago may lie there; nothing is learnt of it yet ...
+SETTLE_US = 60 * SECOND_US  # what arrived so short ago may lie near a door; nothing is learnt of it yet ...
 STRONG_CDB = 2_000  # ... unless it clearly came and went
 LEAST_HOLD_US = SECOND_US // 2
 MOST_ALARMS = 1_000  # open ones; the oldest can then be cleared no more
@@ -34,10 +34,16 @@ class ExitGate:
     """All doors of the shop. `new` makes a tag of an EPC that was never heard."""
 
     def __init__(
-        self, book: ItemBook, credits_: Credits, new: Callable[[str, str, int], Tag], grace_us: int, sold_us: int
+        self,
+        book: ItemBook,
+        credits_: Credits,
+        new: Callable[[str, str, int], Tag],
+        grace_us: int,
+        sold_us: int,
+        settle_us: int = SETTLE_US,
     ) -> None:
         self._book, self._credits, self._new = book, credits_, new
-        self._sold_us = sold_us
+        self._sold_us, self._settle_us = sold_us, settle_us
         self.watch = ExitWatch(max(grace_us, LEAST_HOLD_US))
         self.alarms: dict[str, Tag] = {}
 
@@ -120,10 +126,22 @@ class ExitGate:
                 return self.back(tag, passage.zone, verdict.at_us, verdict.reader)
             case "out", "sold":
                 return self._book.let_go(tag, tag.since_us, at)
-            case "out", "present" if not _is_inside(passage, verdict):
+            case "out", "present" if not self._is_inside(passage, verdict):
                 tag.habit = None  # what was usual at this door is over
                 return self._unsold(passage, verdict, now_us, at)
         return []
+
+    def _is_inside(self, passage: Passage, verdict: Verdict) -> bool:
+        """Tell whether the item lies near the door, or was heard in the shop after it seemed to leave."""
+        tag, loudest = passage.tag, passage.loudest_cdbm()
+        habit = tag.habit
+        if habit is not None and (habit.learnt if loudest is None else habit.explains(loudest)):
+            return True
+        if tag.hearings and share(tag, passage.zone) < HEARD_AT_DOOR:  # else it was not heard since a restart
+            return True
+        if verdict.at_us - tag.since_us < self._settle_us and verdict.swell_cdb < STRONG_CDB:
+            return True
+        return tag.indoors_us > verdict.at_us + (STILL_INSIDE_US if passage.two_sided else 0)
 
     def _unsold(self, passage: Passage, verdict: Verdict, now_us: int, at: datetime) -> list[Message]:
         """Let a piece go that was sold by number; else say that it left."""
@@ -201,16 +219,3 @@ class ExitGate:
 def _stands_out(habit: DoorHabit, ear: Ear, read: DoorRead) -> bool:
     tells = ear.outside or not ear.two_sided
     return tells and read.cdbm is not None and not habit.explains(read.cdbm)
-
-
-def _is_inside(passage: Passage, verdict: Verdict) -> bool:
-    """Tell whether the item lies near the door, or was heard in the shop after it seemed to leave."""
-    tag, loudest = passage.tag, passage.loudest_cdbm()
-    habit = tag.habit
-    if habit is not None and (habit.learnt if loudest is None else habit.explains(loudest)):
-        return True
-    if tag.hearings and share(tag, passage.zone) < HEARD_AT_DOOR:  # else it was not heard since a restart
-        return True
-    if verdict.at_us - tag.since_us < NEW_US and verdict.swell_cdb < STRONG_CDB:
-        return True
-    return tag.indoors_us > verdict.at_us + (STILL_INSIDE_US if passage.two_sided else 0)

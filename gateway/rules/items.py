@@ -49,13 +49,17 @@ CHANGED = 1.5  # a pace that changed by this factor is kept
 
 @dataclass(frozen=True)
 class Policy:
-    """What a shop may set. `visit_s`: a tag first heard at a door is no item for so long."""
+    """What a shop may set. `visit_s`: a tag first heard at a door is no item for so long.
+
+    `settle_s`: an item that arrived so short ago may lie near a door.
+    """
 
     absent_after_s: float = 60.0
     absent_within_s: float = 3600.0
     exit_grace_s: float = 1.0
     sold_for_s: float = 4 * 3600.0
     visit_s: float = 4 * 3600.0
+    settle_s: float = 60.0
     keep_days: int = 30
 
 
@@ -80,7 +84,8 @@ class Items:
         self._book = ItemBook(self._zones)
         self._guard = Guard(kept_items.products, self._gtin_of)
         grace_us, sold_us = int(self._policy.exit_grace_s * 1e6), int(self._policy.sold_for_s * 1e6)
-        self._gate = ExitGate(self._book, Credits(kept_items.credits), self._guard.new, grace_us, sold_us)
+        settle_us = int(self._policy.settle_s * 1e6)
+        self._gate = ExitGate(self._book, Credits(kept_items.credits), self._guard.new, grace_us, sold_us, settle_us)
         self._goods = GoodsIn(self._book)
         self._commands = ItemCommands(self._book, self._gate, kept_items.requests)
         for one in kept_items.tags:
