@@ -220,6 +220,6 @@ async def test_a_stop_in_the_middle_of_a_long_rule_finishes_it_before_the_rest(m
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await core.drain()
+    assert len(disk.kept) == 6 * len(names)
     await asyncio.gather(*calls)
     assert rule.seen == [f"{name}.{number}" for name in names for number in range(5)]
-    assert len(disk.kept) == 6 * len(names)

@@ -45,7 +45,14 @@ def test_a_quiet_shop_collects_now_and_then_and_one_that_is_never_quiet_at_last(
 
 
 def test_python_does_as_before_when_it_ends() -> None:
-    before = gc.get_threshold(), sys.getswitchinterval()
-    live(iter(lambda: 0, None), 10)
-    assert (gc.get_threshold(), sys.getswitchinterval()) == before
-    assert gc.get_freeze_count() == 0
+    thresholds, interval_s = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(701, 11, 12)
+    sys.setswitchinterval(0.007)
+    try:
+        live(iter(lambda: 0, None), 10)
+        assert gc.get_threshold() == (701, 11, 12)
+        assert sys.getswitchinterval() == pytest.approx(0.007)
+        assert gc.get_freeze_count() == 0
+    finally:
+        gc.set_threshold(*thresholds)
+        sys.setswitchinterval(interval_s)
