@@ -1,7 +1,8 @@
 """Passages through doors that are going on: what each side heard of an item, thinned, and when to judge it.
 
-Reads live here for seconds and nowhere else. A passage is judged `hold` after something was heard, again while it goes
-on, and is over when ten seconds brought nothing. By the clock of the messages; when it is set back, deadlines follow.
+Reads live here for seconds and nowhere else. A passage is judged `hold` after the outer side heard it, again while it
+goes on, `hold` after the last read, and is over when ten seconds brought nothing. By the clock of the messages;
+when it is set back, deadlines follow.
 Not here: the direction (`exit_direction.py`), what follows (`exit_gate.py`).
 """
 
@@ -12,6 +13,7 @@ from gateway.rules.tag_state import Ear, Tag
 from gateway.tag_notes import PassageSoFar
 
 OVER_US = 10 * SECOND_US
+AGAIN_US = SECOND_US // 2
 SLICE_US = SECOND_US // 8  # the loudest read of an antenna in this time stands for all
 MOST_READS = 64  # both sides of a door for four seconds without a pause
 MOST_PASSAGES = 5_000
@@ -21,20 +23,26 @@ NEVER = 1 << 62
 
 
 class Passage:
-    """One tag at one door. `heard_us`: by our clock; `last_us`: by the reads; `noted`: what was kept of it last."""
+    """One tag at one door.
 
-    __slots__ = ("_reads", "due_us", "heard_us", "last_us", "noted", "notes", "tag", "two_sided", "zone")
+    `heard_us` and `crossed_us` (first heard outside) are by our clock, `last_us` by that of the reads. `noted`: what
+    was kept of it last.
+    """
+
+    __slots__ = ("_reads", "crossed_us", "due_us", "heard_us", "last_us", "noted", "notes", "tag", "two_sided", "zone")
 
     def __init__(self, tag: Tag, zone: str, *, two_sided: bool, due_us: int) -> None:
         self.tag, self.zone, self.two_sided = tag, zone, two_sided
         self.due_us, self.heard_us, self.last_us = due_us, due_us, 0
         self.noted = PassageSoFar(zone, 0, 0, 0, 0)
-        self.notes = 0
+        self.notes, self.crossed_us = 0, NEVER
         self._reads: list[DoorRead] = []
 
     def add(self, read: DoorRead) -> None:
         """Take a read."""
         self.last_us = max(self.last_us, read.at_us)
+        if self.crossed_us == NEVER and (read.outside or not self.two_sided):
+            self.crossed_us = self.heard_us
         slice_ = read.at_us // SLICE_US
         for number in range(len(self._reads) - 1, -1, -1):
             one = self._reads[number]
@@ -123,17 +131,21 @@ class ExitWatch:
         for one in list(self._by_epc.values()):
             if one.due_us > now_us:
                 continue
-            silent_us = now_us - one.heard_us
-            if silent_us >= OVER_US:
+            quiet = now_us - one.heard_us >= self._hold_us
+            if now_us - one.heard_us >= OVER_US:
                 self.forget(one.tag)
-            one.due_us = one.heard_us + (OVER_US if silent_us >= self._hold_us else self._hold_us)
-            yield one, silent_us >= self._hold_us
+            decides_us = one.crossed_us + self._hold_us
+            again_us = min(one.heard_us + self._hold_us, max(now_us + AGAIN_US, decides_us))
+            one.due_us = one.heard_us + OVER_US if quiet else again_us
+            if quiet or now_us >= decides_us:
+                yield one, quiet
         self.next_us = min((one.due_us for one in self._by_epc.values()), default=NEVER)
 
     def set_back(self, now_us: int) -> None:
         """Follow a clock that was set back: nothing waits longer than it would have."""
         for one in self._by_epc.values():
             one.heard_us = min(one.heard_us, now_us)
+            one.crossed_us = NEVER if one.crossed_us == NEVER else min(one.crossed_us, now_us)
             one.due_us = min(one.due_us, now_us + self._hold_us)
             self.next_us = min(self.next_us, one.due_us)
 

@@ -345,3 +345,15 @@ def test_the_door_reads_of_sold_items_write_nothing() -> None:
     floor.walk_out(EPC)
     floor.wait(3)
     assert [type(one) for one in floor.all[before:]] == [TagsForgotten]
+
+
+def test_who_lingers_outside_is_an_alarm_all_the_same_and_the_till_has_its_time() -> None:
+    floor = stocked(exit_grace_s=1.0)
+    floor.walk(EPC, *OUT[:3], every_s=0.3)
+    crossed = floor.now
+    for n in range(40):
+        floor.read(EPC, "gate:2", dbm=-52 - n)
+        floor.tick()
+        floor.go(0.2)
+    (alarm,) = of(floor.all, m.ExitAlarm)
+    assert timedelta(seconds=1) <= alarm.at - crossed <= timedelta(seconds=2)
