@@ -342,3 +342,11 @@ def test_stock_counts_are_what_the_items_are() -> None:
     assert counted == dict(floor.rule.stock())
     floor.restart()
     assert counted == dict(floor.rule.stock())
+
+
+def test_what_goods_in_heard_through_the_wall_was_not_received() -> None:
+    floor = Floor()
+    floor.reads(EPC, "back:1", 3, dbm=-62)
+    floor.reads(EPC, "back:2", 30, dbm=-52)
+    assert [one.zone for one in of(floor.all, m.TagMoved)] == ["store"]
+    assert of([*floor.all, *floor.wait(30)], m.GoodsReceived) == []
