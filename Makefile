@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 SYSTEM_PACKAGES := mosquitto fonts-dejavu-core fonts-droid-fallback
 
+# Tests start some hundred processes: each would compile all of our sources anew where the environment forbids to keep that.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test lint bench soak system clean
 
 demo: $(VENV)/.ready
 	$(BIN)/aisled demo
 
 test: $(VENV)/.ready system lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n logical --dist worksteal
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .

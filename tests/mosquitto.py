@@ -1,11 +1,15 @@
 """A real Mosquitto for tests: each on a free loopback port, with its own configuration, ended by its own process id."""
 
 import asyncio
+import contextlib
 import getpass
+import itertools
+import os
+import random
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +18,23 @@ FOUND = shutil.which("mosquitto") or shutil.which("/usr/sbin/mosquitto")
 READY_S = 10.0
 
 
+def _ports() -> Iterator[int]:
+    """Yield ports below those that systems deal out by themselves; each process of `pytest -n` has its own."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = range(20_000 + worker, 32_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+    start = random.SystemRandom().randrange(len(mine))
+    yield from itertools.cycle([*mine[start:], *mine[:start]])
+
+
+PORTS = _ports()
+
+
 def free_port() -> int:
-    """Return a loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nobody uses now, nor is given by chance before it is used (`PORTS`)."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port := next(PORTS)))
+            return port
 
 
 class Mosquitto:

@@ -82,6 +82,7 @@ def test_the_contract_is_printed(installed: Path, tmp_path: Path) -> None:
     assert 'asyncapi: "3.0.0"' in printed.stdout
 
 
+@pytest.mark.long
 def test_the_demo_runs_from_the_wheel_and_every_promise_holds(installed: Path, tmp_path: Path) -> None:
     played = run(installed, tmp_path, "demo", "--seconds", "24", "--labels", "8", "--json", timeout_s=180)
     assert played.returncode == 0, played.stdout + played.stderr

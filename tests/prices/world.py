@@ -6,8 +6,10 @@ that access point has truly dropped it. What it reports keeps to the contract of
 
 import random
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from sqlite_utils import Database
@@ -20,6 +22,14 @@ from gateway.store.apply_prices import PriceTables, load
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)
 POLICY = Policy("CNY", ZoneInfo("Asia/Shanghai"), ("en",), None, 900.0)
 GTINS = ("06901234567892", "04006381333931", "00012345678905")
+
+
+@cache
+def empty_tables() -> bytes:
+    """Return the tables of prices as a new shop has them: made once, for thousands of shops."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        PriceTables().migrations.apply(Database(db))
+        return db.serialize()
 
 
 @dataclass
@@ -57,19 +67,22 @@ class World:
     def __post_init__(self):
         self.random = random.Random(self.seed)
         self.db = sqlite3.connect(":memory:")
+        self.db.deserialize(empty_tables())
         self.tables = PriceTables()
-        self.tables.migrations.apply(Database(self.db))
         self.names = [f"{n:016X}" for n in range(1, self.labels + 1)]
         self.at_ap = {label: self.random.choice(self.aps) for label in self.names}
         self.policy = replace(POLICY, absurd_change_percent=self.absurd_change_percent)
-        self.pricing = Pricing(self.policy, load(self.db, self.now))
-        self.board = PriceBoard(load(self.db, self.now), self.now)
+        self.start()
         products = tuple(m.Product(gtin=g, name={"en": f"Product {g[-3:]}"}) for g in GTINS)
         self.tell(m.ProductsUpdate(at=self.now, source="hq", sequence=1, full=False, products=products))
         for label in self.names:
             self.bind(label, self.random.choice(GTINS))
         for gtin in GTINS:
             self.wave({gtin: 300})
+
+    def start(self):
+        kept = load(self.db, self.now)
+        self.pricing, self.board = Pricing(self.policy, kept), PriceBoard(kept, self.now)
 
     def tell(self, message):
         """One batch of the core: feed, commit; then the truth is checked."""
@@ -107,8 +120,7 @@ class World:
         """kill -9 and start again: what was not committed is gone, facts on their way too."""
         self.trace.append("kill")
         self.pending.clear()
-        self.pricing = Pricing(self.policy, load(self.db, self.now))
-        self.board = PriceBoard(load(self.db, self.now), self.now)
+        self.start()
         self.tick()
 
     def tick(self, seconds=0.0):

@@ -63,6 +63,7 @@ def took(shop: Shop) -> dict[str, int]:
     return found
 
 
+@pytest.mark.long
 async def test_head_office_hears_of_every_line_that_was_paid_and_of_no_other(shop) -> None:
     where = await open_with_tills(shop)
     config = TillConfig(mode="cache", seed=7, speed=100, baskets=12)

@@ -1,13 +1,13 @@
 """What `test_kill.py` kills: a gateway's store at work. Prints what was acknowledged, unbuffered: a kill cuts it.
 
-`python kill_target.py DATABASE SEED`: appends batches of random size, reads and frees as head office would.
+`begin` is a process's whole life: it appends batches of random size, reads and frees as head office would.
 """
 
 import asyncio
 import json
 import os
 import random
-import sys
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from gateway.store.journal import Journal
@@ -41,12 +41,15 @@ async def work(store: Store, chance: random.Random) -> None:
                 store.free(stream, through)
 
 
-async def main() -> None:
-    path, seed = Path(sys.argv[1]), int(sys.argv[2])
+async def live(path: Path, seed: int) -> None:
     store = Store(path, store_id="0421", gateway_id="gw1", clock=SetClock(), projections=[Journal()])
     report = await store.open()
     say("open", report.salvaged)
     await work(store, random.Random(seed))
 
 
-asyncio.run(main())
+def begin(path: Path, seed: int, said: Connection) -> None:
+    """Work until killed; what is printed, and what goes wrong, is `said`."""
+    for descriptor in (1, 2):
+        os.dup2(said.fileno(), descriptor)
+    asyncio.run(live(path, seed))

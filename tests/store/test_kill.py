@@ -1,12 +1,11 @@
 """kill -9 at random points of ingest, commit, free, migration and salvage: nothing acknowledged is missing, no gap."""
 
 import asyncio
+import multiprocessing
 import os
 import random
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -15,12 +14,14 @@ import pytest
 
 from gateway.messages import Stream
 from gateway.store.journal import Journal, verify
+from tests.store import kill_target
 from tests.store.store_kit import declared, drain, opened, sequences
 from tests.store.test_schema import first_version
 
-ROOT = Path(__file__).parent.parent.parent
 KILLS = 50
 LONGEST_S = 60.0
+FORKS = multiprocessing.get_context("forkserver")  # imports once, so that a kill meets the store and not an import
+FORKS.set_forkserver_preload(["__main__", "tests.store.kill_target"])
 
 
 class Ledger:
@@ -46,21 +47,25 @@ class Ledger:
 
 def run_and_kill(path: Path, seed: int, *, delay_s: float, after_open: bool) -> str:
     """Start the target, kill it `delay_s` after it began to work (or after it was started), return what it said."""
-    command = [sys.executable, str(Path(__file__).parent / "kill_target.py"), str(path), str(seed)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
-        assert process.stdout is not None
+    heard, telling = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=kill_target.begin, args=(path, seed, telling))
+    process.start()
+    telling.close()
+    with heard:
         said = b""
         deadline = time.monotonic() + LONGEST_S
-        while after_open and b"open" not in said and time.monotonic() < deadline and process.poll() is None:
-            said += _read_within(process.stdout.fileno(), 1.0)
+        while after_open and b"open" not in said and time.monotonic() < deadline and process.exitcode is None:
+            said += _read_within(heard.fileno(), 1.0)
         until = time.monotonic() + delay_s
-        while (left := until - time.monotonic()) > 0 and process.poll() is None:
-            said += _read_within(process.stdout.fileno(), left)
-        process.send_signal(signal.SIGKILL)
-        rest, errors = process.communicate(timeout=LONGEST_S)
-        assert process.returncode == -signal.SIGKILL, errors.decode()
-    return (said + rest).decode()
+        while (left := until - time.monotonic()) > 0 and process.exitcode is None:
+            said += _read_within(heard.fileno(), left)
+        process.kill()
+        process.join(LONGEST_S)
+        while rest := _read_within(heard.fileno(), LONGEST_S):
+            said += rest
+    assert process.exitcode == -signal.SIGKILL, said.decode()
+    process.close()
+    return said.decode()
 
 
 def _read_within(descriptor: int, seconds: float) -> bytes:
@@ -89,12 +94,13 @@ def kill_many(path: Path, kills: int, seed: int) -> Ledger:
     chance, ledger = random.Random(seed), Ledger()
     for number in range(kills):
         early = chance.random() < 0.2  # while it opens, migrates, recovers
-        delay_s = chance.uniform(0.05, 0.9) if early else chance.uniform(0.0, 0.25)
+        delay_s = chance.uniform(0.0, 0.06) if early else chance.uniform(0.0, 0.25)
         ledger.hear(run_and_kill(path, number, delay_s=delay_s, after_open=not early))
         asyncio.run(check(path, ledger))
     return ledger
 
 
+@pytest.mark.long
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     ledger = kill_many(tmp_path / "a.db", KILLS, seed=1)
     assert ledger.opened > KILLS / 2
@@ -112,7 +118,7 @@ def test_kills_in_a_migration_keep_the_rows_of_the_old_version(tmp_path: Path) -
         path = tmp_path / f"{number}.db"
         first_version(path)
         ledger = Ledger()
-        ledger.hear(run_and_kill(path, number, delay_s=0.25 + number * 0.04, after_open=False))
+        ledger.hear(run_and_kill(path, number, delay_s=number * 0.006, after_open=False))
         ledger.sent["telemetry"] = max(39, ledger.sent["telemetry"])
         asyncio.run(check(path, ledger))
 
@@ -127,7 +133,7 @@ def test_kills_in_a_salvage_still_end_in_a_salvaged_database(tmp_path: Path) -> 
         raw = bytearray(path.read_bytes())
         raw[100:4096] = bytes(3996)
         path.write_bytes(raw)
-        ledger.hear(run_and_kill(path, number, delay_s=0.25 + number * 0.04, after_open=False))
+        ledger.hear(run_and_kill(path, number, delay_s=number * 0.02, after_open=False))
         asyncio.run(all_there_or_declared(path, ledger))
 
 

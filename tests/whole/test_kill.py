@@ -19,7 +19,9 @@ from drivers.simulators._till_serve import Where, tills_at
 from drivers.simulators._till_shopper import Shopper, random_shopper
 from drivers.simulators.till import Article, TillConfig
 from tests.mosquitto import Mosquitto, free_port
-from tests.whole.shop import Shop, gtin
+from tests.whole.shop import PATIENCE_S, Shop, gtin
+
+pytestmark = pytest.mark.long
 
 LABELS = 4
 
@@ -75,10 +77,15 @@ class Tills:
         while not self.closing:
             yield random_shopper(dice, articles, 60)
 
+    @property
+    def sold(self) -> int:
+        """Lines that were paid so far."""
+        return sum(len(fleet.ledger.lines) for fleet in self.fleets)
+
     async def close(self) -> list[tuple[object, ...]]:
         """Let the last shoppers go, and everything be delivered; return what was paid."""
         self.closing = True
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.gather(*self.selling)
         return [
             (line.terminal, line.basket, line.line, line.gtin, line.unit_price_minor, line.amount_minor)
@@ -95,6 +102,23 @@ class Tills:
 def told(event: dict[str, Any]) -> tuple[object, ...]:
     names = ("terminal", "basket", "line", "gtin", "unit_price_minor", "amount_minor")
     return tuple(event["data"][name] for name in names)
+
+
+async def kill_and_start(shop: Shop, tills: Tills, sensors: Sensors, kills: int, dice: random.Random) -> None:
+    started = 0
+    for number in range(kills):
+        sensors.send(dice.randrange(20, 200))
+        if dice.random() < 0.5:
+            shop.wave(f"w{number}", {gtin(n): dice.randrange(100, 900) for n in range(LABELS)})
+        if dice.random() < 0.7:  # else it dies while it starts
+            await shop.until(lambda before=started: shop.log().count('"gateway started"') > before, "a start")
+            if dice.random() < 0.5:  # however slow the machine: some kills meet tills that sell
+                await shop.until(lambda before=tills.sold: tills.sold > before, "a sale")
+        started = shop.log().count('"gateway started"')
+        await asyncio.sleep(dice.choice((0.0, 0.01, 0.03, 0.1, 0.3)))
+        shop.kill()
+        sensors.send(dice.randrange(0, 50))
+        shop.start()
 
 
 async def kill_often(folder: Path, kills: int, seed: int) -> None:
@@ -122,18 +146,7 @@ async def kill_often(folder: Path, kills: int, seed: int) -> None:
         stack.callback(sensors.stop)
         sensors.send(1)
         await shop.sees("sensor.event")  # the session is there: from now on its broker keeps events for the gateway
-        started = 0
-        for number in range(kills):
-            sensors.send(dice.randrange(20, 200))
-            if dice.random() < 0.5:
-                shop.wave(f"w{number}", {gtin(n): dice.randrange(100, 900) for n in range(LABELS)})
-            if dice.random() < 0.7:  # else it dies while it starts
-                await shop.until(lambda before=started: shop.log().count('"gateway started"') > before, "a start")
-            started = shop.log().count('"gateway started"')
-            await asyncio.sleep(dice.choice((0.0, 0.01, 0.03, 0.1, 0.3)))
-            shop.kill()
-            sensors.send(dice.randrange(0, 50))
-            shop.start()
+        await kill_and_start(shop, tills, sensors, kills, dice)
         paid = await tills.close()
         shop.wave("last", {gtin(n): 950 for n in range(LABELS)})  # a rise: no lease of a till that left holds it up
         await shop.sees("price.wave.converged", wave="last")

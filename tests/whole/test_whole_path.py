@@ -12,6 +12,8 @@ import pytest
 
 from tests.whole.shop import ROOT, Shop, gtin
 
+pytestmark = pytest.mark.long
+
 LABELS = 6
 SPEED = 40
 
