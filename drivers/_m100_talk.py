@@ -36,7 +36,6 @@ from gateway.errors import LinkDown, Rejected
 
 ANSWER_S = 0.5  # an answer of 30 bytes takes 3 ms on the line; the rest is for what the module does, and for networks
 QUIET_S = 0.1  # a line is empty when so long nothing came
-LATE_S = 1.0  # or so long, when a question had to be repeated: the way is slow
 TRIES = 6
 COUNT = 65_535  # polls of one command (2.3), the most there is
 KEPT = 2_000  # notices kept aside while an answer is waited for
@@ -78,7 +77,7 @@ class Module:
             if answer is None:
                 continue
             if attempt:
-                await self.drain(LATE_S)  # the other questions may be answered too; those answers are for nobody
+                await self.drain(wait_s + QUIET_S)  # the other questions are answered too, each so much later
             if answer.command == FAILED:
                 code = answer.parameters[0]
                 raise (TagRefused if is_of_tag(code) else Rejected)(f"{self.where}: {error_text(code)}")

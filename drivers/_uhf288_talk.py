@@ -33,7 +33,6 @@ from gateway.errors import LinkDown, Rejected
 
 ANSWER_S = 0.5
 QUIET_S = 0.1  # a line is empty when so long nothing came
-LATE_S = 1.0  # or so long, when a question had to be repeated: the way is slow
 TRIES = 6
 KEPT = 2_000  # pushes kept aside while an answer is waited for
 OVERTIME_S = 1.0  # an inventory lasts up to 75 ms longer than its scan time (8.2.1); the rest is for the way
@@ -85,7 +84,7 @@ class Reader:
             if not found or not is_answer(found[-1]):
                 continue
             if attempt:
-                await self.drain(LATE_S)  # the other questions may be answered too; those answers are for nobody
+                await self.drain(wait_s + QUIET_S)  # the other questions are answered too, each so much later
             if found[-1].status != OK:
                 kind = TagRefused if found[-1].status in OF_TAG else Rejected
                 raise kind(f"{self.where}: {status_text(found[-1])}")

@@ -1,31 +1,18 @@
 """Encode, lock and kill with both serial families: one tag in the field, the act, the proof; passwords stay secret."""
 
-import asyncio
-import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers import rfid_m100, rfid_uhf288
 from drivers._serial_writes import password_of
-from gateway.driver import TagOrder, TagWriter
 from gateway.errors import Rejected
-from tests.drivers import m100_peer, uhf288_peer
-from tests.drivers.gen2_chip import NONE, Chip
-from tests.drivers.serial_pipes import Pipe, Rig
-from tests.virtual_time import run, stopped
-
-OLD, NEW, LONG = "3034257BF7194E4000001A85", "3034257BF7194E4000001A86", "3034257BF7194E4000001A86AABBCCDD"
-ACCESS, KILL = bytes.fromhex("5EC2E7A1"), bytes.fromhex("DEADC0DE")
-FAMILIES = {"m100": (rfid_m100, m100_peer.Peer), "uhf288": (rfid_uhf288, uhf288_peer.Peer)}
+from tests.drivers.gen2_chip import Chip
+from tests.drivers.serial_pipes import Rig
+from tests.drivers.write_kit import ACCESS, FAMILIES, KILL, LONG, NEW, OLD, chip, order, told
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES)
-
-
-def chip(epc: str = OLD, **more: Any) -> Chip:
-    return Chip(bytes.fromhex(epc), **more)
 
 
 @pytest.fixture
@@ -37,47 +24,6 @@ def secrets(tmp_path: Path) -> dict[str, Any]:
         "access_password_file": tmp_path / "access",
         "kill_password_file": tmp_path / "kill",
     }
-
-
-def order(action: Any, epc: str = OLD, antenna: int = 1, new_epc: str | None = None) -> TagOrder:
-    return TagOrder(action, epc, antenna, new_epc)
-
-
-def told(
-    family: str,
-    chips: list[Chip],
-    *orders: TagOrder,
-    pipe: Pipe | None = None,
-    peer: dict[str, Any] | None = None,
-    **settings: Any,
-) -> str:
-    """Run the driver, give it orders one after the other; return why the last was refused, nothing when it was done."""
-    module, kind = FAMILIES[family]
-
-    async def main() -> str:
-        shop = Rig(module, kind(chips, **(peer or {})), pipe, **settings)
-        assert isinstance(shop.driver, TagWriter)
-        task = asyncio.create_task(shop.driver.run(shop.emit))
-        await asyncio.sleep(3)
-        reason = ""
-        for one in orders:
-            reason = await refusal(shop.driver.write_tag(one))
-        count = len(shop.reads)
-        await asyncio.sleep(3 if pipe is None else 10)
-        alive = [chip for chip in chips if not chip.killed]
-        assert task.done() or len(shop.reads) > count or not alive, "it reads on"
-        await stopped(task)
-        return reason
-
-    return run(main)
-
-
-async def refusal(doing: Awaitable[None]) -> str:
-    try:
-        await doing
-    except Rejected as error:
-        return str(error)
-    return ""
 
 
 def test_encode(family: str, secrets: dict[str, Any]) -> None:
@@ -198,84 +144,3 @@ async def test_check_looks_at_the_passwords_too(family: str, secrets: dict[str, 
     with pytest.raises(Rejected, match="8 hex digits"):
         await Rig(module, kind([]), **secrets).driver.check()
     assert password_of(tmp_path / "kill") == KILL
-
-
-def test_orders_before_and_after_a_connection_are_refused(family: str, secrets: dict[str, Any]) -> None:
-    module, kind = FAMILIES[family]
-
-    async def main() -> None:
-        shop = Rig(module, kind([chip(kill=KILL)]), **secrets)
-        assert await refusal(shop.driver.write_tag(order("kill"))) == "the reader is not connected"
-        task = asyncio.create_task(shop.driver.run(shop.emit))
-        await asyncio.sleep(2)
-        waiting = [asyncio.create_task(refusal(shop.driver.write_tag(order("kill")))) for _ in range(6)]
-        await asyncio.sleep(0.2)
-        assert shop.line is not None
-        shop.line.unplug()
-        reasons = await asyncio.gather(*waiting)
-        assert [reason for reason in reasons if "orders wait already" in reason] != []
-        assert all(reasons)
-        assert not shop.peer.chips[0].killed or "look at the tag" in reasons[0]
-        await asyncio.wait({task})
-        assert task.exception() is not None
-
-    run(main)
-
-
-def test_an_order_whose_sender_gave_up_is_not_done(family: str, secrets: dict[str, Any]) -> None:
-    module, kind = FAMILIES[family]
-
-    async def main() -> None:
-        shop = Rig(module, kind([chip(kill=KILL)]), **secrets)
-        task = asyncio.create_task(shop.driver.run(shop.emit))
-        await asyncio.sleep(2)
-        giving_up = asyncio.create_task(shop.driver.write_tag(order("kill")))
-        await asyncio.sleep(0)
-        giving_up.cancel()
-        await asyncio.sleep(20)
-        assert not shop.peer.chips[0].killed
-        await stopped(task)
-
-    run(main)
-
-
-def test_a_bad_line_never_writes_the_wrong_thing(family: str, secrets: dict[str, Any]) -> None:
-    """Whatever gets lost: what is told as done is done, and no tag gets an EPC that nobody asked for."""
-    outcomes = []
-    for seed in range(12):
-        tag = chip()
-        pipe = Pipe(lose=0.01, noise=0.1)
-        pipe.rng.seed(seed)
-        outcomes.append(reason := told(family, [tag], order("encode", new_epc=NEW), pipe=pipe, **secrets))
-        assert tag.epc.hex().upper() in {OLD, NEW}
-        if not reason:
-            assert tag.epc.hex().upper() == NEW
-    assert "" in outcomes
-
-
-def test_a_write_whose_answer_got_lost_is_found_out(family: str, secrets: dict[str, Any]) -> None:
-    module, kind = FAMILIES[family]
-
-    class LosesOneAnswer(kind):  # type: ignore[misc, valid-type]
-        def feed(self, data: bytes) -> bytes:
-            before = self.chips[0].epc
-            out: bytes = super().feed(data)
-            return out if self.chips[0].epc == before else b""
-
-    async def main() -> None:
-        shop = Rig(module, LosesOneAnswer([chip()]), **secrets)
-        task = asyncio.create_task(shop.driver.run(shop.emit))
-        await asyncio.sleep(2)
-        assert await refusal(shop.driver.write_tag(order("encode", new_epc=NEW))) == ""
-        await stopped(task)
-
-    run(main)
-
-
-def test_no_password_is_logged(family: str, secrets: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
-    told(family, [chip()], order("lock"), order("kill"), **secrets)
-    told(family, [chip(access=KILL, locked=True)], order("lock"), **secrets)
-    for spelling in (ACCESS.hex(), KILL.hex(), repr(ACCESS), repr(KILL)):
-        assert spelling.lower() not in caplog.text.lower()
-    assert NONE.hex() not in caplog.text
