@@ -4,12 +4,16 @@ The window is 15 mean gaps of the tag (5 at an exit), with soft ends: what was h
 tag moves when another zone has heard 4 dB more than its own with three reads at least, so one read never moves it.
 Reads in another order give the same sums: an old one counts what is left of it. Not here: whether it is there at all
 (`tag_presence.py`).
+A zone whose reader is away loses nothing to its neighbours, which still hear: not for an hour.
 """
 
 from math import exp, log
 
 from gateway.rules.tag_state import FLOOR_WINDOW, Ear, Mark, Tag
 
+SECOND_US = 1_000_000
+OUTAGE_US = 30 * SECOND_US  # readers are heard every few seconds: a longer pause of one is no time of reading
+HELD_US = 3600 * SECOND_US  # a reader that is away for longer holds its tags no more: others know better then
 MOVE = 10**0.4  # 4 dB
 PER_CDB = log(10) / 1000  # a hundredth of a dB, as an exponent of e
 MORE_THAN_READS = 2.0  # a read counts 1 at most and fades: more than two are three at least
@@ -59,7 +63,17 @@ def beats(tag: Tag, zone: str) -> bool:
             reads += mark.reads * left
         elif ear.zone == home:
             own += mark.power * exp((mark.age_gaps - age) / ear.fade_gaps)
-    return reads > MORE_THAN_READS and power > own * MOVE
+    return reads > MORE_THAN_READS and power > own * MOVE and not _is_held(tag, zone, power)
+
+
+def _is_held(tag: Tag, zone: str, power: float) -> bool:
+    """Tell whether no antenna of its own zone could hear the tag; then what that zone heard is made to last."""
+    home = [mark for mark in tag.marks if mark.ear.zone == tag.zone]
+    now_us = max(mark.ear.read_us for mark in tag.marks if mark.ear.zone == zone)
+    held = bool(home) and all(OUTAGE_US < now_us - mark.ear.read_us < HELD_US for mark in home)
+    for mark in home if held else ():
+        mark.power, mark.reads, mark.age_gaps = power * MOVE / len(home), ASSUMED_READS, tag.age_gaps
+    return held
 
 
 def reads_in(tag: Tag, zone: str) -> float:

@@ -10,7 +10,7 @@ that heard the tag lately must have been silent for the whole window. Not here: 
 from collections.abc import Iterable
 from math import log
 
-from gateway.rules.tag_place import drop_faint
+from gateway.rules.tag_place import OUTAGE_US, drop_faint
 from gateway.rules.tag_state import Ear, Tag
 from gateway.rules.zones import Zones
 
@@ -20,7 +20,6 @@ GAPS = log(1 / MISSED)
 HEARING_US = SECOND_US  # antennas in turn, rounds of one inventory: reads so near to each other are no news
 FIRST_GAP_US = 300.0 * SECOND_US  # of a tag that was heard once: wait long, it may be one that is heard seldom
 SETTLED = 31  # hearings after which each new gap weighs 1/16 in the mean; the first ones weigh more
-OUTAGE_US = 30 * SECOND_US  # readers are heard every few seconds: a longer pause of one is no time of reading
 STEP_US = 120 * SECOND_US  # the clock was set, or nobody was there: no time passed
 LONG = 4  # gaps: what is silent no longer than this was not silent because of an outage
 RECHECK_US = 5 * SECOND_US
@@ -86,9 +85,9 @@ class Ears:
         """Count the time since this reader was heard last for those of its antennas that were reading."""
         passed = now_us - self._heard_us.get(reader, now_us)
         self._heard_us[reader] = now_us
-        if 0 < passed <= OUTAGE_US:
-            for ear in self._reading.get(reader, ()):
-                ear.active_us += passed
+        for ear in self._reading.get(reader, ()):
+            ear.active_us += passed if 0 < passed <= OUTAGE_US else 0
+            ear.read_us = now_us
         if antennas is not None:
             ears = self._of.get(reader, {})
             self._reading[reader] = tuple(ears[number] for number in antennas if number in ears)

@@ -13,7 +13,7 @@ NO_FLOOR_CDBM = -100_000
 
 
 class Ear:
-    """One antenna that hears a zone. `active_us`: for how long its reader has been reading with it.
+    """One antenna that hears a zone. `active_us`: for how long its reader has been reading with it, last at `read_us`.
 
     `fade_gaps`: its marks fall to 1/e in so many gaps. Half a window, so that mean age and number of reads that count
     are those of a window with sharp ends. `gain` makes sums over windows of different length comparable.
@@ -29,6 +29,7 @@ class Ear:
         "name",
         "offset_cdb",
         "outside",
+        "read_us",
         "reader",
         "two_sided",
         "zone",
@@ -44,7 +45,7 @@ class Ear:
         self.offset_cdb = spot.offset_cdb
         self.fade_gaps = (DOOR_WINDOW if self.is_door else FLOOR_WINDOW) / 2
         self.gain = FLOOR_WINDOW / 2 / self.fade_gaps
-        self.active_us = 0
+        self.active_us = self.read_us = 0
 
 
 class Mark:

@@ -119,6 +119,21 @@ def test_an_outage_of_readers_departs_nothing() -> None:
     assert len(of(floor.live(600), m.TagAbsent)) == 20  # then they are really gone
 
 
+def test_a_reader_that_is_away_loses_nothing_to_its_neighbours() -> None:
+    floor = Floor()
+    floor.stocked(*[EPC] * 3)
+    for _ in range(300):
+        floor.read(EPC, "back:2", dbm=-70)
+        floor.live(5, "front")
+    assert of(floor.all, m.TagMoved) == []
+    for _ in range(3):  # it comes back
+        floor.live(5)
+        floor.read(EPC, "front:1", "back:2", dbm=-70)
+    assert of(floor.all, m.TagMoved) == []
+    moved = of(floor.reads(EPC, "back:2", 40, every_s=5, dbm=-70), m.TagMoved)
+    assert [one.zone for one in moved] == ["store"]
+
+
 def test_an_item_that_a_dead_reader_heard_lately_waits_for_it() -> None:
     """A zone with two readers: what only one of them hears must not depart while that one is away."""
     from gateway.rules.zones import Zone, Zones
