@@ -1,4 +1,4 @@
-"""Orders to write tags when something goes wrong on the way: nothing is told as done that is not, nothing done twice."""
+"""Orders to write tags when the way fails: nothing is told as done that is not, nothing is done twice."""
 
 import asyncio
 import logging
