@@ -5,6 +5,7 @@ import json
 import random
 import sqlite3
 import sys
+import urllib.error
 import urllib.request
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -44,6 +45,12 @@ class Readers:
             found: dict[str, Any] = json.load(answer)
         return found
 
+    def is_up(self) -> bool:
+        try:
+            return bool(self.truth())
+        except urllib.error.URLError:
+            return False
+
     def tell(self, hook: str, **body: Any) -> None:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.truth_port}/{hook}",
@@ -82,6 +89,7 @@ async def open_shop(shop: Shop) -> Readers:
     shop.configure("[rfid]\nsettle_s = 5")
     shop.start()
     await shop.sees("gateway.started")
+    await shop.until(readers.is_up, "simulated readers")
     known = readers.counted()
     await shop.until(lambda: {e["data"]["epc"] for e in shop.of("tag.arrived")} >= known, "every item arrives", 90)
     return readers
@@ -119,7 +127,7 @@ async def test_kills_in_the_middle_of_a_count_lose_nothing_that_was_told(tmp_pat
     dice = random.Random(5)
     async with AsyncExitStack() as stack:
         shop = Shop(tmp_path, stack)
-        readers = await open_shop(shop)
+        await open_shop(shop)
         order(shop, "count_start", session="c1")
         expected = (await shop.sees("count.started", session="c1"))["data"]["expected"]
         for _ in range(6):
