@@ -1,8 +1,10 @@
 """Items in a shop of processes: simulated readers, `aisled run`, a real broker. Alarms, cut lines, counts, kill -9."""
 
 import asyncio
+import contextlib
 import json
 import random
+import socket
 import sqlite3
 import sys
 import urllib.error
@@ -69,18 +71,13 @@ class Readers:
 
 
 def free_ports(count: int) -> int:
-    """Return the first of so many ports in a row that nobody uses now."""
-    import socket
-
+    """Return the first of so many ports in a row that nobody uses now, below those that `free_port` gives."""
     while True:
-        first = free_port()
-        try:
-            probes = [socket.create_server(("127.0.0.1", first + n)) for n in range(count)]
-        except OSError:
-            continue
-        for probe in probes:
-            probe.close()
-        return first
+        first = random.SystemRandom().randrange(10_000, 19_900)
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for number in range(count):
+                probes.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
 
 
 async def open_shop(shop: Shop) -> Readers:
