@@ -15,6 +15,7 @@ from gateway.prices.pricing import Pricing
 
 EVERY_S = 30.0
 AT_LEAST_S = 0.05  # between two ticks for what a rule waits for: one that stays due must not keep the loop busy
+STEP_S = 0.001  # a wait shorter than what the clock can tell would never end
 
 
 def _never() -> datetime | None:
@@ -61,7 +62,7 @@ class Ticker:
                 await self._submit(Tick(at=self._clock.now(), source=GATEWAY, trusted=trusted))
                 continue
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._wait_s(loop.time() - told_at, trusted=trusted)):
+                async with asyncio.timeout(max(STEP_S, self._wait_s(loop.time() - told_at, trusted=trusted))):
                     await self._wake.wait()
             self._wake.clear()
 
