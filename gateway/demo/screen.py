@@ -1,4 +1,4 @@
-"""Draws the demo for people: waves, stragglers, devices, sales, one proof. Pure.
+"""Draws the demo for people: waves, stragglers, devices, sales, items, one proof. Pure.
 
 Fits 80 x 24. Colour only says what the words say too.
 """
@@ -11,11 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from gateway.demo.items import Items
 from gateway.demo.sales import Sales
 from gateway.demo.view import View
 from gateway.hq.progress import Stage, Wave
 
-WAVES_SHOWN = 5
+WAVES_SHOWN = 4
 STRAGGLERS_SHOWN = 2
 COLUMNS = {"price wave": 20, "stage": 10, "": None, "shown": 7, "took": 6}
 COLOR: dict[Stage, str] = {"converged": "green", "exceptions": "red", "refused": "red", "cancelled": "dim"}
@@ -38,6 +39,7 @@ class Screen:
             _devices(self._view, self._now, options.max_width),
             _promise(self._view),
             _sales(self._view),
+            _items(self._view.items),
             _lines("proof", self._view.proof),
             _lines("note", list(self._view.notes)),
         ]
@@ -120,6 +122,15 @@ def _till(sales: Sales, terminal: str) -> str:
     if sales.modes[terminal] == "ask":
         return f"{terminal} asks for each scan: {len(lines)}"
     return f"{terminal} from its cache: {sum(line.from_cache for line in lines)} of {len(lines)}"
+
+
+def _items(items: Items) -> Text:
+    share = items.right_share()
+    if share is None:
+        return Text("items: the readers begin to hear them", no_wrap=True, overflow="ellipsis")
+    text = Text(f"items: {items.known()}, {share:.0%} in the right zone, {len(items.sold)} sold and gone, ")
+    text.append(f"{len(items.wrong())} of them an alarm", style="bold red" if items.wrong() else "bold green")
+    return text.append(f"; stolen {len(items.stolen)}, alarms {len(items.stolen & items.alarms.keys())}")
 
 
 def _lines(title: str, lines: list[str]) -> Text:

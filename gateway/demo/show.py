@@ -18,6 +18,7 @@ from rich.live import Live
 
 from drivers._mqtt import MqttLink
 from gateway.demo.proof import prove_one
+from gateway.demo.readers import Readers
 from gateway.demo.screen import Screen
 from gateway.demo.script import Scene, Script
 from gateway.demo.stage import Stage, stage
@@ -35,6 +36,8 @@ TILLS_EVERY_S = 0.5
 TILLS_SHARE = 20  # what tills tell grows with what they sold: looking at it may take a twentieth of the time
 SETTLE_S = 60.0  # after the last wave
 FLUSH_S = 5.0
+THIEVES_S = 15.0  # eight metres at a walk
+ALARM_S = 6.0  # the door hears an item for some metres more
 
 
 def demo(*, seconds: float | None, as_json: bool, labels: int, speed: float) -> int:
@@ -66,6 +69,7 @@ class Play:
     def __init__(self, on: Stage, view: View, seconds: float | None) -> None:
         self._on, self._view, self._seconds = on, view, seconds
         self._tills = Tills(on)
+        self._readers = Readers(on, view.items)
         self._broker = Broker(on.broker_url)
         self._began = datetime.now(UTC)
         self._listens = asyncio.Event()
@@ -83,6 +87,7 @@ class Play:
             listening = group.create_task(self._listen(), name="listen")
             watching = group.create_task(self._watch(), name="truth")
             await self._listens.wait()
+            await self._readers.open([product.gtin for product in self._view.script.products])
             await self._on.start_gateway()
             await self._play(group)
             ending = Ending(*await self._on.stop_gateway())
@@ -102,18 +107,31 @@ class Play:
             await self._settled(lambda: {"products", "bindings"} <= self._view.masters, SETTLE_S)
             await self._send(link, self._view.script.opening(datetime.now(UTC)))
             selling = group.create_task(self._sell(), name="tills")
+            living = group.create_task(self._readers.live(), name="readers")
             await self._settled(self._is_mostly_shown, SETTLE_S)
             proofs = group.create_task(self._show_proofs(), name="proofs")
             for title in self._view.script.scenes():
                 if self._is_late() or await self._settled(self._curtain.is_set, PACE_S):
                     break
                 await self._send(link, self._view.script.scene(title, datetime.now(UTC)))
+            living.cancel()  # the last thief needs some seconds to the door, and shows what was done by then
             await self._settled(self._all_is_well, SETTLE_S)
+            await self._thieves_left()
             proofs.cancel()
             selling.cancel()
             await self._tills.close(self._view.see_till)
             await self._settled(lambda: not self._view.sales.missing(), SETTLE_S)
             await self._see_truth()
+
+    async def _thieves_left(self) -> None:
+        """Wait until whoever is on the way out was heard or is gone."""
+        deadline = asyncio.get_running_loop().time() + THIEVES_S
+        while asyncio.get_running_loop().time() < deadline:
+            await self._readers.look()
+            if not self._view.items.pending():
+                break
+            await asyncio.sleep(TILLS_EVERY_S)
+        await self._settled(lambda: self._view.items.stolen <= self._view.items.alarms.keys(), ALARM_S)
 
     def _is_mostly_shown(self) -> bool:
         """Say whether the opening prices can be seen: the slow labels with colour need not hold up the play."""

@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,6 +57,8 @@ class Stage:
     config: Path
     broker_url: str
     tills_url: str
+    readers_port: int
+    items_port: int
     truth_urls: dict[str, str]
     children: dict[str, Child]
     http: aiohttp.ClientSession
@@ -121,7 +123,10 @@ async def stage(labels: int, speed: float) -> AsyncIterator[Stage]:
         port = await stack.enter_async_context(demo_broker())
         ports = {"ap-1": free_port(), "ap-2": free_port()}
         tills_port = free_port()
-        config = _write_config(folder, {"18830": port, "18831": ports["ap-1"], "18832": ports["ap-2"]}, tills_port)
+        readers_port = free_ports(3)
+        config = _write_config(
+            folder, {"18830": port, "18831": ports["ap-1"], "18832": ports["ap-2"]}, tills_port, readers_port
+        )
         children: dict[str, Child] = {}
         truths: dict[str, str] = {}
         for number, (name, ap_port) in enumerate(ports.items(), 1):
@@ -132,7 +137,7 @@ async def stage(labels: int, speed: float) -> AsyncIterator[Stage]:
             truths[name] = f"http://127.0.0.1:{truth_port}/truth"
         http = await stack.enter_async_context(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=READY_S)))
         broker_url, tills_url = f"mqtt://127.0.0.1:{port}", f"http://127.0.0.1:{tills_port}"
-        on = Stage(folder, config, broker_url, tills_url, truths, children, http, stack)
+        on = Stage(folder, config, broker_url, tills_url, readers_port, free_port(), truths, children, http, stack)
         await on.until_up(truths)
         yield on
 
@@ -145,12 +150,24 @@ def free_port() -> int:
         return port
 
 
-def _write_config(folder: Path, ports: dict[str, int], tills_port: int) -> Path:
+def free_ports(count: int) -> int:
+    """Return the first of so many loopback ports in a row that nobody uses now."""
+    while True:
+        first = free_port()
+        with suppress(OSError, OverflowError), ExitStack() as probes:
+            for number in range(count):
+                probes.enter_context(socket.create_server(("127.0.0.1", first + number)))
+            return first
+
+
+def _write_config(folder: Path, ports: dict[str, int], tills_port: int, readers_port: int) -> Path:
     """Write `config/demo.toml` with this run's ports in place of the fixed ones; return its path."""
     text = (data_dir("config") / "demo.toml").read_text("utf-8")
     for fixed, port in ports.items():
         text = text.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{port}")
     text = text.replace("port = 18833", f"port = {tills_port}")
+    for number in range(3):
+        text = text.replace(f"port = {18835 + number}", f"port = {readers_port + number}")
     text = text.replace('data_dir = "aisled-demo"', f"data_dir = {json.dumps(str(folder / 'data'))}")
     path = folder / "aisled.toml"
     path.write_text(text, "utf-8")

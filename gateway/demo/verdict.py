@@ -2,8 +2,10 @@
 
 import statistics
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
+from gateway.demo import items
 from gateway.demo.sales import beside_shelf, breaches
 from gateway.demo.view import View
 
@@ -42,6 +44,7 @@ def figures(view: View, ending: Ending, seconds: float) -> dict[str, Any]:
         "wrong_labels": len(view.wrong_labels()),
         "wrong_charges": len(view.wrong_charges()),
         **_sold(view),
+        **items.figures(view.items, datetime.now(UTC)),
         "lines_refused": sum(view.refused_lines.values()),
         "events": sum(row["events"] for row in streams),
         "missing_events": sum(last - first + 1 for row in streams for first, last in row["gaps"]),
@@ -75,6 +78,7 @@ def _broken(view: View, ending: Ending) -> list[str]:
         for harm in view.audit.harm()[:10]
     ]
     broken += breaches(view.sales, view.audit)
+    broken += items.breaches(view.items, datetime.now(UTC))
     broken += [f"wave {wave} did not converge" for wave in view.unfinished()]
     broken += [f"label {label} {why}" for label, why in list(view.wrong_labels().items())[:10]]
     broken += [f"product {gtin} {why}" for gtin, why in list(view.wrong_charges().items())[:10]]

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.demo.audit import Audit
+from gateway.demo.items import Items
 from gateway.demo.sales import Beside, Sales, beside_shelf
 from gateway.demo.script import Scene, Script
 from gateway.hq.completeness import Ledger
@@ -33,6 +34,7 @@ class View:
     ledger: Ledger = field(default_factory=Ledger)
     audit: Audit = field(default_factory=Audit)
     sales: Sales = field(default_factory=Sales)
+    items: Items = field(default_factory=Items)
     beside: Beside = field(default_factory=Beside)
     scenes: dict[str, Scene] = field(default_factory=dict)
     devices: dict[str, DeviceLine] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class View:
         self.progress.feed(event)
         self.audit.feed(event)
         self.sales.feed(event)
+        self.items.feed(event)
         data = event.data
         match event.type:
             case "gateway.started":

@@ -59,7 +59,7 @@ def test_the_example_loads_as_it_is_and_with_every_field_set(tmp_path: Path) -> 
 
 def test_the_demo_configuration_loads() -> None:
     config = load(ROOT / "config" / "demo.toml")
-    assert [device.id for device in config.devices] == ["ap-1", "ap-2", "tills"]
+    assert [device.id for device in config.devices] == ["ap-1", "ap-2", "tills", "rfid-back", "rfid-floor", "rfid-door"]
 
 
 def test_a_small_shop(tmp_path: Path) -> None:
