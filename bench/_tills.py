@@ -23,6 +23,7 @@ from gateway.codes import CodeTable
 from gateway.core import Core
 from gateway.driver import Services, ShopFacts, Tills
 from gateway.errors import NotForSale
+from gateway.garbage import look_seldom
 from gateway.messages.tills import Restrictions
 from gateway.prices.answers import PriceAnswers, Upstream
 from gateway.prices.board import PriceBoard
@@ -175,5 +176,6 @@ async def _keep(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    look_seldom()
     logging.basicConfig(level=logging.WARNING)
     asyncio.run(serve(sys.argv[1], Path(sys.argv[2])))

@@ -16,7 +16,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from gateway import __version__, logs
+from gateway import __version__, garbage, logs
 from gateway import messages as m
 from gateway.archivist import Archivist
 from gateway.clock import SystemClock
@@ -70,6 +70,7 @@ log = logging.getLogger(__name__)
 def run(config: Config) -> int:
     """Run the gateway until SIGTERM or SIGINT. Returns the exit code."""
     logs.set_up()
+    garbage.look_seldom()
     return asyncio.run(App(config).run())
 
 
