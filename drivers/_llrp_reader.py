@@ -48,6 +48,7 @@ class Reader:
         self._bad = self._skipped = 0
         self._told_s = 0.0
         self._running = False
+        self._paused = True  # by us: nothing was asked for yet, or a tag is written
         self.plan: Plan | None = None
         self.look: Look | None = None
 
@@ -108,10 +109,11 @@ class Reader:
         else:
             await self.asked(control.start(ROSPEC_ID))
             self._running = True
+        self._paused = False
 
     async def pause(self, plan: Plan) -> None:
-        """Stop reading for a while."""
-        self._running = False
+        """Stop reading for a while. It must be resumed before `look` is taken away, else `run` raises LinkDown."""
+        self._running, self._paused = False, True
         await self.asked((control.stop if plan.config.gpi_start is None else control.disable)(ROSPEC_ID))
 
     async def asked(self, request: bytes) -> control.LLRPMessage:
@@ -222,7 +224,8 @@ class Reader:
 
     def _tell(self, plan: Plan) -> None:
         now_s, heard_s = asyncio.get_running_loop().time(), self.session.heard_s
-        if not self._running and self.look is None and plan.config.gpi_start is None:
+        reads = self._running or plan.config.gpi_start is not None  # which may wait for its input
+        if self.look is None and (self._paused or not reads):
             raise LinkDown(f"{self._config.where}: the reader does not read any more")
         if self.session.skipped > self._skipped:
             self._skipped = self.session.skipped

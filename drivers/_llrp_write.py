@@ -31,7 +31,7 @@ from drivers._llrp_specs import (
     enable_access,
 )
 from gateway.driver import TagOrder
-from gateway.errors import Rejected
+from gateway.errors import DeviceError, LinkDown, Rejected
 
 LOOK_S = 1.0  # a tag at a desk is heard 20 times in it
 WRITE_S = 5.0
@@ -106,7 +106,7 @@ def _password(path: Path | None, field: str) -> int:
 
 @asynccontextmanager
 async def _looking(reader: Reader, plan: Plan, antenna: int) -> AsyncIterator[Look]:
-    """Pause the inventory and look with one antenna; at the end the inventory goes on."""
+    """Pause the inventory and look with one antenna; at the end the inventory goes on, or the session ends."""
     look = reader.look = Look()
     try:
         await reader.pause(plan)
@@ -115,9 +115,18 @@ async def _looking(reader: Reader, plan: Plan, antenna: int) -> AsyncIterator[Lo
         await reader.asked(control.start(LOOK_ID))
         yield look
     finally:
+        await _read_on(reader, plan)
+
+
+async def _read_on(reader: Reader, plan: Plan) -> None:
+    """End the look and the pause. If that fails (LinkDown) the pause stays without a look: `Reader.run` gives up."""
+    try:
         with suppress(Rejected):
             await reader.asked(control.delete(LOOK_ID))
         await reader.resume(plan)
+    except DeviceError as error:
+        raise LinkDown(f"the reader does not read on: look at the tag before you try again ({error})") from error
+    finally:
         reader.look = None
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llrpkit.protocol import messages
+from llrpkit.protocol import enums, messages
 
-from drivers import _llrp_reader, _llrp_write
-from drivers._llrp_specs import LOOK_ID
+from drivers import _llrp_reader, _llrp_session, _llrp_write
+from drivers._llrp_specs import LOOK_ID, ROSPEC_ID
 from gateway.driver import TagOrder
-from gateway.errors import Rejected
+from gateway.errors import LinkDown, Rejected
+from gateway.supervisor import verdict
 from tests.drivers.llrp_shop import Compat, Gateway, config, running, tags, until
 
 OLD, NEW = "300000000000000000000000", "3074257BF7194E4000001A85"
@@ -154,3 +155,38 @@ async def test_a_password_that_is_none_is_not_shown(reader: Compat, tmp_path: Pa
     assert not content or content not in str(refused.value)
     with pytest.raises(Rejected, match="cannot be read"):
         await write(reader, TagOrder("lock", OLD, 1), allow_writes=True, access_password_file=tmp_path / "none")
+
+
+def failing(reader: Compat, kind: type[Any], number: int, *, silent: bool) -> Any:
+    """What handles messages of a reader that refuses, or never answers, those of a kind about a ROSpec."""
+    handle = reader._handle_message
+    no = messages.ERROR_MESSAGE(llrp_status=reader._status_error(enums.StatusCode.M_ParameterError, "busy"))
+
+    async def fail(message: Any) -> None:
+        if not isinstance(message, kind) or message.ro_spec_id != number:
+            await handle(message)
+        elif not silent:
+            await reader._send(no, message_id=message.message_id)
+
+    return fail
+
+
+@pytest.mark.parametrize("gpi", [None, 2], ids=["always", "gpi"])
+@pytest.mark.parametrize(
+    ("fails", "silent"), [("delete", True), ("resume", True), ("resume", False)], ids=["delete", "mute", "refusal"]
+)
+async def test_a_reader_that_does_not_read_on_is_given_up(
+    reader: Compat, monkeypatch: pytest.MonkeyPatch, fails: str, gpi: int | None, *, silent: bool
+) -> None:
+    """Else it would be deaf for good; who ordered is told, though the tag was written."""
+    monkeypatch.setattr(_llrp_session.Session.ask, "__defaults__", (0.3,))
+    resume = messages.START_ROSPEC if gpi is None else messages.ENABLE_ROSPEC
+    kind, number = (messages.DELETE_ROSPEC, LOOK_ID) if fails == "delete" else (resume, ROSPEC_ID)
+    async with running(Gateway(), config(reader.port, allow_writes=True, gpi_start=gpi)) as (driver, task):
+        await until(lambda: driver._reader is not None and driver._reader.plan is not None, task=task)
+        monkeypatch.setattr(reader, "_handle_message", failing(reader, kind, number, silent=silent))
+        with pytest.raises(LinkDown, match="look at the tag"):
+            await driver.write_tag(TagOrder("encode", OLD, 1, NEW))
+        assert reader.tags[0].epc.hex().upper() == NEW
+        await until(task.done)
+        assert "does not read any more" in str(verdict(task.exception()))  # type: ignore[arg-type]
