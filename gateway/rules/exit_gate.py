@@ -9,7 +9,7 @@ Of an item that was sold nothing is said, and nothing kept when it has left. Not
 from collections.abc import Callable
 from datetime import datetime
 
-from gateway.messages import Message, SaleLine
+from gateway.messages import GATEWAY, Message, SaleLine
 from gateway.rules import items_facts as facts
 from gateway.rules.exit_credits import Credits, pieces_of
 from gateway.rules.exit_direction import SECOND_US, DoorRead, Verdict
@@ -73,18 +73,18 @@ class ExitGate:
         return out
 
     def sold(self, line: SaleLine, now_us: int, at: datetime) -> list[Message]:
-        """Take a line of a paid basket: these pieces may leave, or came back."""
+        """Take a line of a paid basket: these pieces may leave, or came back. What is said of them names no till."""
         rest = pieces_of(line) - len(line.epcs)
         out: list[Message] = []
         if line.kind == "return":
             for epc in line.epcs:
-                out += self._returned(epc, line, at)
+                out += self._returned(epc, facts.micros(line.at), at)
             return [*out, *(self._credits.take_back(line.gtin, rest, at) if line.gtin and rest > 0 else ())]
         sold_us = facts.micros(line.at)
         for epc in line.epcs:
-            out += self._sold_item(epc, sold_us, line, at)
+            out += self._sold_item(epc, sold_us, at)
         if line.gtin is not None and rest > 0:
-            out += self._sold_pieces(line.gtin, rest, sold_us, now_us, line, at)
+            out += self._sold_pieces(line.gtin, rest, sold_us, now_us, at)
         return out
 
     def expire(self, now_us: int, at: datetime) -> list[Message]:
@@ -169,7 +169,7 @@ class ExitGate:
         tag.since_us, tag.inbound = verdict.at_us, False
         start_over(tag)
 
-    def _sold_item(self, epc: str, sold_us: int, line: SaleLine, at: datetime) -> list[Message]:
+    def _sold_item(self, epc: str, sold_us: int, at: datetime) -> list[Message]:
         tag = self._book.get(epc)
         if tag is None:
             tag = self._new(epc, "sold", sold_us)
@@ -177,16 +177,14 @@ class ExitGate:
         until_us = sold_us + self._sold_us
         out: list[Message] = []
         if self.alarms.pop(epc, None) is not None:
-            out.append(facts.cleared(tag, "sold", at, line.source, line.cause))
+            out.append(facts.cleared(tag, "sold", at, GATEWAY))
         if tag.state in ("left", "gone"):
             return [*out, *self._book.let_go(tag, until_us, at)]
         self._book.settle(tag, "sold", tag.zone)
         tag.since_us, tag.inbound = until_us, False
         return [*out, facts.kept(tag, at)]
 
-    def _sold_pieces(
-        self, gtin: str, pieces: int, sold_us: int, now_us: int, line: SaleLine, at: datetime
-    ) -> list[Message]:
+    def _sold_pieces(self, gtin: str, pieces: int, sold_us: int, now_us: int, at: datetime) -> list[Message]:
         """Take the alarms back that a late sale explains, oldest first; the other pieces may leave."""
         out: list[Message] = []
         for epc, tag in list(self.alarms.items()):
@@ -194,23 +192,23 @@ class ExitGate:
             if pieces and tag.gtin == gtin and late:
                 pieces -= 1
                 del self.alarms[epc]
-                out.append(facts.cleared(tag, "sold", at, line.source, line.cause))
+                out.append(facts.cleared(tag, "sold", at, GATEWAY))
                 out += self._book.let_go(tag, sold_us + self._sold_us, at)
         if pieces and sold_us + self._sold_us > now_us:
             out.append(self._credits.add(gtin, pieces, sold_us + self._sold_us, at))
         return out
 
-    def _returned(self, epc: str, line: SaleLine, at: datetime) -> list[Message]:
+    def _returned(self, epc: str, back_us: int, at: datetime) -> list[Message]:
         """Take an item back into stock: it is there as soon as it is heard."""
         tag = self._book.get(epc)
         if tag is None:
-            tag = self._new(epc, "absent", facts.micros(line.at))
+            tag = self._new(epc, "absent", back_us)
             self._book.add(tag)
         elif tag.state == "present":
             return []
         out: list[Message] = []
         if self.alarms.pop(epc, None) is not None:
-            out.append(facts.cleared(tag, "back", at, line.source, line.cause))
+            out.append(facts.cleared(tag, "back", at, GATEWAY))
         self._book.settle(tag, "absent", tag.zone)
         start_over(tag)
         return [*out, facts.kept(tag, at)]

@@ -127,6 +127,22 @@ def test_a_late_sale_takes_the_alarm_back(*, by_number: bool) -> None:
     assert floor.db.execute("SELECT count(*) FROM sold_credit").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("kind", ["sale", "return"])
+@pytest.mark.parametrize("by_number", [True, False])
+def test_what_follows_a_sale_names_neither_till_nor_basket(kind: str, *, by_number: bool) -> None:
+    floor = stocked()
+    scanned = floor.now
+    floor.walk_out(EPC)
+    floor.wait(60)
+    names = {"source": "till-77", "cause": "event-88", "terminal": "sco-99", "basket": "basket-66", "kind": kind}
+    floor.feed(sale(*() if by_number else (EPC,), gtin=SHIRT, pieces=1, at=scanned, **names))
+    assert len(of(floor.all, m.ExitCleared)) == (not by_number or kind == "sale")
+    assert {one.source for one in of(floor.all, m.ExitCleared)} <= {m.GATEWAY}
+    said = "".join(repr(one) for one in floor.all)
+    assert EPC in said
+    assert [name for name in names.values() if name in said and name != kind] == []
+
+
 def test_a_sale_after_the_alarm_is_not_of_that_item() -> None:
     floor = stocked()
     floor.walk_out(EPC)
