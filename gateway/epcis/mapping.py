@@ -18,7 +18,10 @@ Context = tuple[tuple[str, str], ...]  # what all items of an event share, (name
 
 
 class Observed(NamedTuple):
-    """One item in one step. `place`: `zones/<id>`, `terminals/<id>` or `devices/<id>`; `disposition` may be unknown."""
+    """One item in one step. `place`: `zones/<id>`, `terminals/<id>`, `shop/tills` or `devices/<id>`.
+
+    `disposition` may be unknown.
+    """
 
     step: str
     disposition: str | None
@@ -34,9 +37,11 @@ SHELVED: dict[ZoneKind, tuple[str, str]] = {
 }
 COUNTED: dict[ZoneKind, str] = {"backroom": "sellable_not_accessible", "goods_in": "in_progress"}
 
+TILLS = "shop/tills"  # all of them: one till and a time to the second are a basket
+
 
 class Steps:
-    """The mapping for one shop. `arrivals`: two steps at goods in; `baskets`: sold items name their basket."""
+    """The mapping for one shop. `arrivals`: two steps at goods in; `baskets`: sold items name till and basket."""
 
     def __init__(self, zones: Zones, *, arrivals: bool = False, baskets: bool = False) -> None:
         self._zones = zones
@@ -85,9 +90,10 @@ class Steps:
 
     def _sold(self, fact: m.SaleLine) -> Iterator[Observed]:
         step = ("retail_selling", "retail_sold") if fact.kind == "sale" else ("receiving", "returned")
-        context = (("inv", f"{fact.terminal}/{fact.basket}"),) if self._baskets else ()
+        context: Context = (("inv", f"{fact.terminal}/{fact.basket}"),) if self._baskets else ()
+        place = f"terminals/{fact.terminal}" if self._baskets else TILLS
         for epc in fact.epcs:
-            yield Observed(*step, f"terminals/{fact.terminal}", fact.at, epc, context)
+            yield Observed(*step, place, fact.at, epc, context)
 
     def _left(self, fact: m.ExitAlarm) -> Iterator[Observed]:
         context = () if fact.id is None else (("alarm", fact.id),)

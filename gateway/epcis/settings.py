@@ -68,7 +68,7 @@ class EpcisConfig(BaseModel):
     )
     baskets: bool = Field(
         default=False,
-        description="name the basket of sold items; whoever has receipts can then tell who bought them",
+        description="name till and basket of sold items; whoever has receipts can then tell who bought them",
         examples=[False],
     )
     arrivals: bool = Field(

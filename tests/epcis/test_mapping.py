@@ -23,8 +23,8 @@ TABLE = [
     ),
     (received(1, document="DN 7"), [("receiving", "in_progress", "zones/dock", (("desadv", "DN 7"),))]),
     (received(1), [("receiving", "in_progress", "zones/dock", ())]),
-    (sold(1), [("retail_selling", "retail_sold", "terminals/sco-1", ())]),
-    (sold(1, kind="return", amount_minor=-500), [("receiving", "returned", "terminals/sco-1", ())]),
+    (sold(1), [("retail_selling", "retail_sold", "shop/tills", ())]),
+    (sold(1, kind="return", amount_minor=-500), [("receiving", "returned", "shop/tills", ())]),
     (left(), [("entering_exiting", "unknown", "zones/door", (("alarm", "exit:1"),))]),
     (left(id=None), [("entering_exiting", "unknown", "zones/door", ())]),
     (written(source="till"), [("killing", "retail_sold", "zones/till", ())]),
@@ -72,9 +72,12 @@ def test_the_vocabulary_allows_one_step_at_goods_in_or_two_others() -> None:
     assert list(two.observed(arrived("dock", back=True))) == []
 
 
-def test_a_basket_is_named_only_by_wish() -> None:
+def test_till_and_basket_are_named_only_by_wish() -> None:
     (one,) = Steps(ZONES, baskets=True).observed(sold(1))
-    assert one.context == (("inv", "sco-1/B/1"),)
+    assert (one.place, one.context) == ("terminals/sco-1", (("inv", "sco-1/B/1"),))
+    (one,), (other,) = STEPS.observed(sold(1)), STEPS.observed(sold(1, terminal="sco-2", basket="B/2"))
+    assert one == other
+    assert "sco-1" not in repr(one)
 
 
 def test_what_left_is_told_for_the_moment_it_left() -> None:
