@@ -2,7 +2,9 @@
 
 Raw reads are `Reading`s: they are used once and never stored. An EPC is upper-case hex; what it says (GTIN, serial) is
 told by `gateway/codes/epc.py` and may be nothing: an EPC that cannot be decoded is never refused.
-No message here holds a terminal, a basket or a person beside an EPC.
+No message here holds a terminal, a basket or a customer beside an EPC; only a sale line does, if its till sent `epcs`.
+Who ordered something about a tag is named beside its EPC: `actor` of `tag.written`, and of the audit entries of
+`tag_encode`, `tag_lock`, `tag_kill`, `clear_exit` and `forget_tag`.
 """
 
 from typing import Annotated, ClassVar, Literal, NamedTuple

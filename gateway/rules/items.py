@@ -21,6 +21,7 @@ from gateway.messages import (
     Request,
     SaleLine,
     TagReads,
+    TagWritten,
     Tick,
 )
 from gateway.rules import tag_place
@@ -67,7 +68,7 @@ class Policy:
 class Items:
     """The rule. Pure: time comes with the messages."""
 
-    hears: tuple[type[Message], ...] = (TagReads, ReaderHeard, Tick, ProductsUpdate, Request)
+    hears: tuple[type[Message], ...] = (TagReads, ReaderHeard, Tick, ProductsUpdate, Request, TagWritten)
     follows: tuple[type[Message], ...] = (SaleLine, GoodsReceived)
 
     def __init__(
@@ -75,6 +76,7 @@ class Items:
     ) -> None:
         self._policy, self._zones, self._gtin_of = policy, zones, gtin_of
         self._least_us, self._most_us = int(policy.absent_after_s * 1e6), int(policy.absent_within_s * 1e6)
+        self._sold_us = int(policy.sold_for_s * 1e6)
         self.load(kept_items)
 
     def load(self, kept_items: KeptItems) -> None:
@@ -84,9 +86,9 @@ class Items:
         self._ears = Ears(self._zones)
         self._book = ItemBook(self._zones)
         self._guard = Guard(kept_items.products, self._gtin_of)
-        grace_us, sold_us = int(self._policy.exit_grace_s * 1e6), int(self._policy.sold_for_s * 1e6)
-        settle_us = int(self._policy.settle_s * 1e6)
-        self._gate = ExitGate(self._book, Credits(kept_items.credits), self._guard.new, grace_us, sold_us, settle_us)
+        grace_us, settle_us = int(self._policy.exit_grace_s * 1e6), int(self._policy.settle_s * 1e6)
+        credits_ = Credits(kept_items.credits)
+        self._gate = ExitGate(self._book, credits_, self._guard.new, grace_us, self._sold_us, settle_us)
         self._goods = GoodsIn(self._book)
         self._commands = ItemCommands(self._book, self._gate, kept_items.requests)
         for one in kept_items.tags:
@@ -108,6 +110,10 @@ class Items:
         """Return what is known of an item."""
         return self._book.item(epc)
 
+    def tag(self, epc: str) -> Tag | None:
+        """Return all that is known of a tag, also of a visitor's or a sold one that left. Not to be changed."""
+        return self._book.get(epc)
+
     def stock(self) -> Mapping[tuple[str | None, str], int]:
         """Return the number of present items by product (None: unknown) and zone. A view: it changes."""
         return self._book.stock()
@@ -120,6 +126,8 @@ class Items:
             return self._gate.sold(message, self._now_us or micros(message.at), self._at or message.at)
         if isinstance(message, GoodsReceived):
             return self._goods.told_otherwise(message)
+        if isinstance(message, TagWritten):
+            return self._commands.written(message, self._now_us or micros(message.at), self._at or message.at)
         out = self._pass_time(message.at)
         if isinstance(message, TagReads):
             self._ears.heard(message.source, self._now_us)
@@ -235,26 +243,31 @@ class Items:
         return out
 
     def _sweep(self, tick: Tick) -> list[Message]:
-        """Look at everything now and then: forget what is too old, keep the pace of tags that changed theirs."""
+        """Look at everything now and then: forget what is too old, keep what changed since."""
         if self._now_us - self._swept_us < SWEEP_US and self._now_us >= self._swept_us:
             return []
         self._swept_us = self._now_us
         old: list[Tag] = []
-        paces: list[Tag] = []
+        changed: list[Tag] = []
         for tag in self._book.tags.values():
             if tag.state == "present":
-                if not 1 / CHANGED < tag.gap_us / tag.kept_gap_us < CHANGED and len(paces) < GAPS_KEPT:
-                    paces.append(tag)
+                if not 1 / CHANGED < tag.gap_us / tag.kept_gap_us < CHANGED and len(changed) < GAPS_KEPT:
+                    changed.append(tag)
             elif self._is_over(tag):
                 old.append(tag)
+            elif tag.state == "sold" and tag.since_us < self._now_us:
+                tag.since_us = tag.last_us + self._sold_us  # still here; forgotten, it would arrive unsold
+                changed.append(tag)
         for tag in old:
             self._gate.alarms.pop(tag.epc, None)
         forgotten = self._book.forget(old, tick.at)
-        return [*forgotten, *(kept(tag, tick.at) for tag in paces), *self._gate.expire(self._now_us, tick.at)]
+        return [*forgotten, *(kept(tag, tick.at) for tag in changed), *self._gate.expire(self._now_us, tick.at)]
 
     def _is_over(self, tag: Tag) -> bool:
         match tag.state:
-            case "sold" | "gone":
+            case "sold":
+                return max(tag.since_us, tag.last_us + self._sold_us) < self._now_us
+            case "gone":
                 return tag.since_us < self._now_us
             case "visitor":
                 return tag.last_us < self._now_us - self._policy.visit_s * 1e6

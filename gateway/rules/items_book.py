@@ -109,9 +109,12 @@ class ItemBook:
         return [fact, kept(tag, at)]
 
     def let_go(self, tag: Tag, until_us: int, at: datetime) -> list[Message]:
-        """Forget an item that was sold and left. Until then a read of it is no news either, but that is not kept."""
+        """Forget an item that was sold and left, or an EPC that no tag bears any more.
+
+        Until then a read of it is no news either, but that is not kept.
+        """
         self.settle(tag, "gone", None)
-        tag.since_us, tag.alarm = until_us, None
+        tag.since_us, tag.alarm, tag.inbound = until_us, None, False
         return [TagsForgotten(at=at, source=GATEWAY, epcs=(tag.epc,))]
 
     def forget(self, tags: list[Tag], at: datetime) -> list[Message]:

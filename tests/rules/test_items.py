@@ -253,6 +253,106 @@ def test_a_tag_that_a_sale_told_of_is_heard_much_later_and_nothing_is_said() -> 
     assert [one.back for one in of(floor.stocked(epc(2)), m.TagArrived)] == [True]
 
 
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_sold_item_that_stays_in_the_shop_stays_sold_and_leaves_in_peace(*, killed: bool) -> None:
+    floor = Floor(Policy(sold_for_s=3600))
+    floor.stocked(EPC)
+    floor.feed(sale(EPC, at=floor.now))
+    floor.all.clear()
+    for _ in range(48):  # eight hours: altered in the workshop, or laid by for the customer
+        floor.read(EPC, "front:1")
+        floor.live(600, step_s=60)
+        floor.tick()
+    assert floor.state(EPC) == "sold"
+    assert len(of(floor.all, TagKept)) <= 8  # one an hour, not one a sweep
+    if killed:
+        floor.restart()
+        floor.tick()
+    floor.stocked(EPC)
+    floor.live(30)
+    floor.walk_out(EPC)
+    floor.wait(3)
+    assert of(floor.all, *FACTS) == []
+    assert floor.db.execute("SELECT count(*) FROM tag").fetchone() == (0,)
+
+
+def test_a_sold_item_that_is_heard_no_more_is_forgotten_in_its_time() -> None:
+    floor = Floor(Policy(sold_for_s=3600))
+    floor.stocked(EPC)
+    floor.feed(sale(EPC, at=floor.now))
+    floor.live(1800, step_s=60)
+    floor.read(EPC, "front:1")
+    floor.live(3500, step_s=60)
+    floor.tick()
+    assert floor.state(EPC) == "sold"
+    floor.live(700, step_s=60)
+    assert [one.epcs for one in of(floor.tick(), TagsForgotten)] == [(EPC,)]
+    assert floor.state(EPC) is None
+
+
+def written(floor: Floor, action: str, epc: str = EPC, **more: object) -> list[m.Message]:
+    """Have a tag changed; the fact bears the time of the order, which is older than the last reads."""
+    fields = {"at": floor.now - timedelta(seconds=12), "source": "hq", "actor": "hq/anna", "result": "done"}
+    return floor.feed(m.TagWritten.model_validate(fields | {"action": action, "epc": epc} | more))
+
+
+@pytest.mark.parametrize(("action", "new"), [("encode", epc(2)), ("kill", None)])
+def test_an_epc_that_no_tag_bears_any_more_is_forgotten(action: str, new: str | None) -> None:
+    floor = Floor()
+    floor.stocked(EPC)
+    assert [one.epcs for one in of(written(floor, action, new_epc=new), TagsForgotten)] == [(EPC,)]
+    assert floor.db.execute("SELECT count(*) FROM tag").fetchone() == (0,)
+    assert dict(floor.rule.stock()) == {}
+    floor.all.clear()
+    floor.tick()
+    floor.read(EPC, "front:1", "front:2", ago_s=2)  # from before, told late
+    floor.live(1800)
+    floor.tick()
+    assert of(floor.all, *FACTS) == []
+    assert [*floor.rule.items()] == []
+    floor.restart()
+    assert [*floor.rule.items()] == []
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"action": "lock"},
+        {"action": "kill", "result": "failed"},
+        {"action": "encode", "new_epc": epc(2), "result": "failed"},
+        {"action": "encode", "new_epc": EPC},
+    ],
+)
+def test_a_tag_that_was_not_changed_is_still_there(more: dict[str, str]) -> None:
+    floor = Floor()
+    floor.stocked(EPC)
+    assert written(floor, **more) == []
+    assert written(floor, "kill", epc(9)) == []  # nobody heard that one
+    assert floor.state(EPC) == "present"
+
+
+def test_an_epc_that_is_written_again_is_an_item_again() -> None:
+    floor = Floor()
+    floor.stocked(EPC)
+    written(floor, "encode", new_epc=epc(2))
+    floor.stocked(epc(2))
+    written(floor, "encode", epc(2), new_epc=EPC)
+    assert [one.epc for one in of(floor.stocked(EPC), m.TagArrived)] == [EPC]
+    assert [one.epc for one in floor.rule.items()] == [EPC]
+
+
+def test_a_tag_changed_while_goods_wait_to_be_told_is_not_received() -> None:
+    floor = Floor()
+    floor.reads(EPC, "back:1", 15)
+    while not of(floor.all, m.TagMoved):
+        floor.read(EPC, "front:1")
+        floor.go(1)
+    written(floor, "encode", new_epc=epc(2))
+    floor.wait(10)
+    assert of(floor.all, m.GoodsReceived) == []
+    assert floor.db.execute("SELECT count(*) FROM tag").fetchone() == (0,)
+
+
 def test_who_stays_is_no_visitor() -> None:
     floor = Floor(Policy(visit_s=600))
     floor.walk_in(EPC)
