@@ -144,7 +144,7 @@ class App:
         self.ticker = Ticker(self.rules.pricing, self.core.submit, self.clock, lambda: self.rules.items.next_at)
         self.supervisor = Supervisor(self.drivers, self.core.emit, self.board, self.clock)
         readers = {device: driver for device, driver in self.drivers.items() if isinstance(driver, TagWriter)}
-        tags = TagRequests(self.core.submit, readers, config.rfid.writers)
+        tags = TagRequests(self.core.submit, readers, config.rfid.writers, state.prices.requests)
         requests = Requests(self.core.submit, self.labels, labels, self.supervisor.resume, self.clock.confirm, tags)
         self.vitals = Vitals(self.clock, config.gateway.data_dir, self._backlog)
         self.notifier = Notifier.from_environment()

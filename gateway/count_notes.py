@@ -80,7 +80,7 @@ class CountClosed(Command):
 
 
 class StockBase(Command):
-    """What a count of the whole shop found of a product, and the pieces that came and were sold since."""
+    """What a count of the whole shop found of a product, `at` when, and the pieces that came and were sold since."""
 
     gtin: Gtin
     before: int

@@ -6,7 +6,7 @@ Not here: how a reader does it (`drivers/rfid_*.py`, `TagWriter`), other command
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +15,7 @@ from gateway import messages as m
 from gateway.driver import TagOrder, TagWriter
 from gateway.errors import DeviceError, Refused
 from gateway.prices.labels import Submit
+from gateway.prices.persons import Known
 
 Action = Literal["encode", "lock", "kill"]
 ACTIONS: dict[str, Action] = {"tag_encode": "encode", "tag_lock": "lock", "tag_kill": "kill"}
@@ -33,8 +34,11 @@ class _Args(BaseModel):
 class TagRequests:
     """Carries them out, one at a time: the tag in front of an antenna is in front of a person."""
 
-    def __init__(self, submit: Submit, readers: Mapping[str, TagWriter], writers: Collection[str]) -> None:
+    def __init__(
+        self, submit: Submit, readers: Mapping[str, TagWriter], writers: Collection[str], known: Iterable[str] = ()
+    ) -> None:
         self._submit, self._readers, self._writers = submit, readers, frozenset(writers)
+        self._known = Known(known)
         self._turn = asyncio.Lock()
 
     async def carry_out(self, request: m.Request) -> dict[str, Any]:
@@ -43,7 +47,10 @@ class TagRequests:
         order, reader = self._order(request, action)
         common: dict[str, Any] = {"at": request.at, "source": request.source, "cause": request.id}
         subject = f"{order.epc} at {request.args['device']}:{order.antenna}"
-        await self._submit(m.AuditEntry(actor=request.issuer, action=request.name, subject=subject, **common))
+        if not self._known.is_new(request.id):
+            raise Refused("this command was given before; tag.written tells what became of it")
+        audit = m.AuditEntry(actor=request.issuer, action=request.name, subject=subject, **common)
+        await self._submit(audit, request)  # its id is kept with the entry: the act is not done twice
         what = {"action": action, "epc": order.epc, "new_epc": order.new_epc, "actor": request.issuer, **common}
         try:
             async with self._turn, asyncio.timeout(DEADLINE_S):

@@ -6,10 +6,9 @@ from gateway import messages as m
 
 KNOWN = 10_000  # ids of commands carried out: a repeated one is a no-op
 OF_LABEL = ("sign_off", "refresh")
-OF_TAGS = ("clear_exit", "count_cancel", "count_start", "count_stop", "forget_tag")  # other rules carry these out
-KNOWN_NAMES = sorted(
-    {*OF_LABEL, *OF_TAGS, "blink", "confirm_time", "force", "ping", "resume", "tag_encode", "tag_kill", "tag_lock"}
-)
+TAG_WRITES = ("tag_encode", "tag_kill", "tag_lock")
+OF_TAGS = ("clear_exit", "count_cancel", "count_start", "count_stop", "forget_tag", *TAG_WRITES)  # not carried out here
+KNOWN_NAMES = sorted({*OF_LABEL, *OF_TAGS, "blink", "confirm_time", "force", "ping", "resume"})
 
 
 class Known:

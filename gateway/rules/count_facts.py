@@ -83,10 +83,10 @@ def told(session: CountSession, found: Result, at: datetime, ended: Ended, cause
 
 
 def _received(session: CountSession, found: Result, at: datetime) -> list[Fact]:
-    """Return what came, by product: all that was heard at goods in and is not the shop's already."""
+    """Return what came, by product: all that was heard and that nobody has said was received."""
     came: dict[str | None, list[str]] = {}
     for epc, item in session.seen.items():
-        if found.verdicts[epc] in ("found", "unexpected"):
+        if epc in found.came:
             came.setdefault(item.gtin, []).append(epc)
     return [
         GoodsReceived(

@@ -2,7 +2,7 @@
 
 An item that was not heard is `missing`; how surely it is gone depends on how much of its zone was heard: with G the
 share of items that are gone in any shop, P(gone | not heard) = G / (G + (1 - G) * (1 - coverage)). Heard, but known to
-be in a zone that was not counted: `elsewhere`. Sold or left since the count began: `gone`, and no longer expected.
+be in a zone that was not counted: `elsewhere`. Sold, left, or a visitor's: `gone`, neither expected nor counted.
 """
 
 from collections import defaultdict
@@ -22,10 +22,14 @@ Verdict = Literal["found", "missing", "unexpected", "elsewhere", "gone"]
 
 
 class Known(NamedTuple):
-    """What is known of an item otherwise: where it is, and whether it is still the shop's."""
+    """What is known of an item otherwise: where it is, whether it is the shop's (not sold, gone, or a visitor's).
+
+    `inbound`: it came at goods in, and nobody has said yet that it was received.
+    """
 
     zone: str
     in_stock: bool
+    inbound: bool = False
 
 
 @dataclass
@@ -51,13 +55,14 @@ class Tally:
 
 @dataclass(frozen=True)
 class Result:
-    """A count's result. `undecoded`: heard, and no product can be told from the EPC."""
+    """A count's result. `undecoded`: heard, and the EPC tells no product. `came`: heard, and not received yet."""
 
     verdicts: dict[str, Verdict]
     rows: tuple[CountRow, ...]
     counted: tuple[Counted, ...]
     coverage: float | None
     undecoded: int
+    came: frozenset[str]
 
     def total(self, name: Literal["expected", "found", "missing", "unexpected"]) -> int:
         """Return a sum over all products."""
@@ -76,6 +81,7 @@ def result(session: CountSession, known: Callable[[str], Known | None]) -> Resul
         counted=tuple(tallies[gtin].counted(gtin) for gtin in order if gtin is not None),
         coverage=session.coverage(),
         undecoded=sum(item.gtin is None for item in session.seen.values()),
+        came=frozenset(epc for epc in session.seen if (item := known(epc)) is not None and item.inbound),
     )
 
 
@@ -85,19 +91,18 @@ def gone_when_unheard(coverage: float | None) -> float:
 
 
 def _verdicts(session: CountSession, known: Callable[[str], Known | None]) -> Iterator[tuple[str, Verdict]]:
-    for epc in session.expected:
-        if epc in session.seen:
+    receiving = session.opened.kind == "receiving"  # then what was heard has come, wherever it went on to meanwhile
+    for epc in {**session.expected, **session.seen}:
+        item = known(epc)
+        if item is not None and not item.in_stock:
+            yield epc, "gone"
+        elif epc not in session.seen:
+            yield epc, "missing"
+        elif epc in session.expected:
             yield epc, "found"
         else:
-            item = known(epc)
-            yield epc, "gone" if item is not None and not item.in_stock else "missing"
-    for epc in session.seen:
-        if epc not in session.expected:
-            item = known(epc)
-            if item is not None and not item.in_stock:
-                yield epc, "gone"
-            else:
-                yield epc, "elsewhere" if item is not None and item.zone not in session.zones else "unexpected"
+            there = item is not None and not receiving and item.zone not in session.zones
+            yield epc, "elsewhere" if there else "unexpected"
 
 
 def _by_items(session: CountSession, verdicts: Mapping[str, Verdict]) -> dict[str | None, Tally]:

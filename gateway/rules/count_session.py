@@ -41,6 +41,7 @@ class CountSession:
     def __init__(self, kept: KeptCount) -> None:
         self.opened: CountOpened = kept.opened
         self.zones = frozenset(kept.opened.zones)
+        self._opened_us = int(kept.opened.at.timestamp() * 1e6)
         self.expected = {item.epc: item for item in kept.opened.expected}
         self.seen: dict[str, SeenItem] = {item.epc: item for item in kept.seen}
         self.found = sum(epc in self.expected for epc in self.seen)
@@ -54,8 +55,8 @@ class CountSession:
         """Take the reads of one reader."""
         for read in message.reads:
             spot = spots.get(read.antenna)
-            if spot is None or spot.zone.id not in self.zones:
-                continue
+            if spot is None or spot.zone.id not in self.zones or read.at_us < self._opened_us:
+                continue  # a read from before the count, told late, says nothing of what is there now
             power = SILENT_CDBM if read.rssi_cdbm is None else read.rssi_cdbm + spot.offset_cdb
             if spot.floor_cdbm is not None and power < spot.floor_cdbm:
                 continue

@@ -6,6 +6,7 @@ from typing import Protocol
 from gateway.count_notes import ExpectedItem
 from gateway.rules.count_result import Known
 from gateway.rules.items_book import Item
+from gateway.rules.tag_state import Tag
 
 IN_STOCK = ("present", "absent")  # an absent one may be hidden: a count tells
 
@@ -16,8 +17,8 @@ class KnowsItems(Protocol):
     def items(self) -> Iterator[Item]:
         """Yield all items."""
 
-    def item(self, epc: str) -> Item | None:
-        """Return what is known of an item."""
+    def tag(self, epc: str) -> Tag | None:
+        """Return all that is known of a tag."""
 
 
 class CountView:
@@ -33,6 +34,6 @@ class CountView:
                 yield ExpectedItem(item.epc, item.gtin, item.zone)
 
     def known(self, epc: str) -> Known | None:
-        """Return where an item is, None when it was never heard of."""
-        item = self._items.item(epc)
-        return None if item is None else Known(item.zone or "", item.state in IN_STOCK)
+        """Return what is known of a tag, None when it was never heard of."""
+        tag = self._items.tag(epc)
+        return None if tag is None else Known(tag.zone or "", tag.state in IN_STOCK, tag.inbound)

@@ -22,6 +22,8 @@ from gateway.count_notes import (
     SeenItem,
     StockBase,
 )
+from gateway.store.apply_items import overwriting
+from gateway.tag_notes import TagsForgotten
 
 KEPT = 20  # counts whose items are kept
 ENDED = 500  # counts that a repeated order is recognised by
@@ -71,6 +73,8 @@ class CountTables:
                 _open(connection, message)
             elif isinstance(message, CountClosed):
                 _close(connection, message)
+            elif isinstance(message, TagsForgotten):
+                _forget(connection, message)
         kept = {message.gtin: message for message in messages if isinstance(message, StockBase)}
         connection.executemany(
             "INSERT OR REPLACE INTO stock_base VALUES (?, ?, ?, ?, ?)",
@@ -121,6 +125,17 @@ def _close(db: sqlite3.Connection, closed: CountClosed) -> None:
     db.execute("DELETE FROM count_item WHERE number <= ?", [number - KEPT])
     db.execute("DELETE FROM count_row WHERE number <= ?", [number - ENDED])
     db.execute("DELETE FROM count_session WHERE number <= ? AND ended IS NOT NULL", [number - ENDED])
+
+
+def _forget(db: sqlite3.Connection, gone: TagsForgotten) -> None:
+    """Let no count remember an item that was sold and left."""
+    numbers = [
+        number for (number,) in db.execute("SELECT number FROM count_session ORDER BY number DESC LIMIT ?", [KEPT])
+    ]
+    with overwriting(db):
+        db.executemany(
+            "DELETE FROM count_item WHERE number = ? AND epc = ?", [(n, epc) for n in numbers for epc in gone.epcs]
+        )
 
 
 def load(connection: sqlite3.Connection) -> KeptCounts:

@@ -46,13 +46,14 @@ class ItemTables:
             elif isinstance(message, CreditKept):
                 credits_[message.gtin] = message
         if tags or credits_:
-            with _overwriting(connection):
+            with overwriting(connection):
                 _keep_tags(connection, tags)
                 _keep_credits(connection, list(credits_.values()))
 
 
 @contextmanager
-def _overwriting(db: sqlite3.Connection) -> Iterator[None]:
+def overwriting(db: sqlite3.Connection) -> Iterator[None]:
+    """Let what is deleted inside be zeroed on the disk."""
     db.execute("PRAGMA secure_delete = ON")
     try:
         yield

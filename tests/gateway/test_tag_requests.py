@@ -42,16 +42,19 @@ class Rig:
         if self.fault is not None:
             raise self.fault
 
-    async def ask(self, name: str = "tag_kill", issuer: str = "hq/anna", **args: Any) -> dict[str, Any]:
+    async def ask(
+        self, name: str = "tag_kill", issuer: str = "hq/anna", id_: str = "c1", **args: Any
+    ) -> dict[str, Any]:
         args = {"device": "desk", "epc": EPC} | args
-        request = m.Request(at=AT, source="hq", id="c1", name=name, issuer=issuer, issued_at=AT, args=args)
+        request = m.Request(at=AT, source="hq", id=id_, name=name, issuer=issuer, issued_at=AT, args=args)
         return await self.requests.carry_out(request)
 
 
 async def test_the_audit_entry_is_kept_before_the_reader_is_told():
     rig = Rig()
     assert await rig.ask("tag_encode", new_epc=NEW, antenna=2) == {"device": "desk", "epc": NEW}
-    audit, order, written = rig.happened
+    audit, request, order, written = rig.happened
+    assert isinstance(request, m.Request)  # kept with the audit entry: so that a repeated order is known
     assert (audit.actor, audit.action, audit.subject) == ("hq/anna", "tag_encode", f"{EPC} at desk:2")
     assert order == TagOrder("encode", EPC, 2, NEW)
     assert (written.action, written.result, written.new_epc, written.actor) == ("encode", "done", NEW, "hq/anna")
@@ -100,5 +103,17 @@ def test_a_reader_that_never_answers_is_given_up_and_the_person_told_to_look():
 
 async def test_tags_are_changed_one_at_a_time():
     rig = Rig()
-    await asyncio.gather(*(rig.ask() for _ in range(5)))
+    await asyncio.gather(*(rig.ask(id_=f"c{number}") for number in range(5)))
     assert rig.most_busy == 1
+
+
+async def test_an_order_that_comes_again_is_not_carried_out_again_also_after_a_restart():
+    rig = Rig()
+    await rig.ask()
+    happened = len(rig.happened)
+    with pytest.raises(Refused, match="given before"):
+        await rig.ask()
+    rig.requests = TagRequests(rig._submit, {"desk": rig}, ["hq/anna"], known=["c1"])
+    with pytest.raises(Refused, match="given before"):
+        await rig.ask()
+    assert len(rig.happened) == happened

@@ -46,10 +46,10 @@ class World:
         self.listed: dict[str, Known] = {}
         self.real: dict[str, str] = {}
 
-    def put(self, item: str, zone: str, *, listed: bool = True) -> None:
+    def put(self, item: str, zone: str, *, listed: bool = True, inbound: bool = False) -> None:
         self.real[item] = zone
         if listed:
-            self.listed[item] = Known(zone, in_stock=True)
+            self.listed[item] = Known(zone, in_stock=True, inbound=inbound)
 
     def expected(self, zones: frozenset[str]) -> Iterator[ExpectedItem]:
         for item, known in self.listed.items():

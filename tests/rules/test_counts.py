@@ -17,6 +17,7 @@ from gateway.rules.count_schedule import CountPlan
 from gateway.rules.count_session import CountSession, Heard, estimate
 from gateway.rules.zones import Zone, Zones
 from gateway.store.apply_counts import CountTables
+from gateway.tag_notes import TagsForgotten
 from tests.rules.count_kit import AT, ZONES, Shop, epc, gtin_of
 
 NIGHT = CountPlan(id="night", at="03:00")
@@ -171,8 +172,8 @@ def test_a_cancelled_count_finds_nothing_and_sets_nothing() -> None:
 def test_a_delivery_is_held_against_its_document() -> None:
     shop = full_shop()
     for serial in range(5):
-        shop.world.put(epc(1, 500 + serial), "dock", listed=False)
-    shop.world.put(epc(2, 600), "dock", listed=False)
+        shop.world.put(epc(1, 500 + serial), "dock", inbound=True)
+    shop.world.put(epc(2, 600), "dock", inbound=True)
     lines = [{"gtin": gtin_of(epc(1, 0)), "quantity": 6}, {"gtin": gtin_of(epc(3, 0)), "quantity": 2}]
     shop.order("count_start", session="d1", kind="receiving", document="ASN-7", lines=lines)
     for _ in range(4):
@@ -283,14 +284,18 @@ def test_a_doubtful_clock_begins_no_count() -> None:
     assert shop.facts(m.CountStarted) == []
 
 
+READS = ((1, 1, -6600), (2, 1, -6400), (3, 9, -3000))
+
+
 def test_reads_of_exits_and_weak_ones_do_not_count() -> None:
     zones = Zones([Zone(id="floor", kind="floor", antennas=("r1:1",), floor_dbm=-65)])
     opened = full_shop().order("count_start", session="c1")[0]
     session = CountSession(KeptCount(opened, []))  # type: ignore[arg-type]
-    reads = (m.TagRead(epc(1, 1), 1, 0, -6600), m.TagRead(epc(1, 2), 1, 0, -6400), m.TagRead(epc(1, 3), 9, 0, -3000))
+    now_us = int(AT.timestamp() * 1e6)
+    reads = tuple(m.TagRead(epc(1, n), antenna, now_us, power) for n, antenna, power in READS)
     session.hear(m.TagReads(at=AT, source="r1", reads=reads), zones.spots("r1"), gtin_of)
     assert list(session.seen) == [epc(1, 2)]
-    door = (m.TagRead(epc(1, 3), 2, 0, -3000),)
+    door = (m.TagRead(epc(1, 3), 2, now_us, -3000),)
     session.hear(m.TagReads(at=AT, source="r2", reads=door), ZONES.spots("r2"), gtin_of)
     assert list(session.seen) == [epc(1, 2)]
 
@@ -304,3 +309,67 @@ def test_the_tables_keep_the_items_of_the_newest_counts_only() -> None:
     assert shop.db.execute("SELECT count(DISTINCT number), min(number) FROM count_item").fetchone() == (20, 4)
     assert shop.db.execute("SELECT count(DISTINCT number) FROM count_row").fetchone() == (23,)
     CountTables.migrations.apply(Database(sqlite3.connect(":memory:")))  # as a new shop has them
+
+
+def receive(shop: Shop, session: str) -> None:
+    shop.order("count_start", session=session, kind="receiving", lines=[{"gtin": gtin_of(epc(1, 0)), "quantity": 2}])
+    shop.sweep(Random(1), 1.0)
+
+
+def test_a_delivery_counted_twice_is_received_once() -> None:
+    shop = Shop()
+    for serial in (1, 2):
+        shop.world.put(epc(1, serial), "dock", inbound=True)
+    receive(shop, "d1")
+    shop.order("count_stop", session="d1")
+    for serial in (1, 2):
+        shop.world.listed[epc(1, serial)] = Known("dock", in_stock=True)  # as the rule of items hears it
+    receive(shop, "d2")
+    shop.order("count_stop", session="d2")
+    assert [len(fact.epcs) for fact in shop.facts(m.GoodsReceived)] == [2]
+    assert [row[1:5] for part in shop.facts(m.CountResult) for row in part.rows] == [(2, 2, 0, 0)] * 2
+
+
+def test_goods_that_go_on_into_the_shop_while_they_are_counted_are_not_missing() -> None:
+    shop = Shop()
+    for serial in (1, 2):
+        shop.world.put(epc(1, serial), "dock", inbound=True)
+    receive(shop, "d1")
+    shop.world.listed[epc(1, 1)] = Known("back", in_stock=True)
+    shop.order("count_stop", session="d1")
+    assert (finished(shop).found, finished(shop).missing) == (2, 0)
+    assert [fact.epcs for fact in shop.facts(m.GoodsReceived)] == [(epc(1, 2),)]  # the other was told by the shop
+
+
+def test_what_was_heard_and_then_sold_and_what_visitors_carry_is_not_counted() -> None:
+    shop = full_shop(8)
+    visitor = epc(2, 700)
+    shop.world.put(visitor, "floor")
+    shop.world.listed[visitor] = Known("", in_stock=False)
+    shop.order("count_start", session="c1")
+    for _ in range(4):
+        shop.sweep(Random(1), 1.0)
+    shop.world.listed[epc(1, 0)] = Known("back", in_stock=False)
+    shop.order("count_stop", session="c1")
+    (closed,) = [note for note in shop.all if isinstance(note, CountClosed)]
+    assert closed.counted is not None
+    assert sum(one.amount for one in closed.counted) == 7
+
+
+def test_reads_from_before_the_count_that_a_reader_tells_late_do_not_count() -> None:
+    shop = full_shop(2)
+    shop.order("count_start", session="c1")
+    old = m.TagRead(epc(1, 0), 2, int((AT - timedelta(minutes=5)).timestamp() * 1e6), -5000)
+    shop.feed(m.TagReads(at=shop.at, source="r1", reads=(old,)))
+    shop.order("count_stop", session="c1")
+    assert finished(shop).found == 0
+
+
+def test_no_count_remembers_an_item_that_was_sold_and_left() -> None:
+    shop = full_shop(4)
+    shop.order("count_start", session="c1")
+    shop.sweep(Random(1), 1.0)
+    shop.order("count_stop", session="c1")
+    gone = TagsForgotten(at=AT, source="gateway", epcs=(epc(1, 0),))
+    CountTables().apply(shop.db, [gone])
+    assert shop.db.execute("SELECT count(*) FROM count_item").fetchone() == (3,)

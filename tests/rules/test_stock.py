@@ -1,6 +1,7 @@
 """Stock by product: unknown until counted, one change for each product and basket, pieces and mg apart."""
 
 import sqlite3
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from gateway.sale_notes import StockCounted
 from gateway.store.apply_counts import CountTables, load
 from tests.rules.sales_kit import APPLE, AT, BREAD, Shop, Till, of
 
+LATER = AT + timedelta(minutes=1)
 
-def line(gtin: str | None, thousandths: int, weight_mg: int | None = None) -> m.SaleLine:
+
+def line(gtin: str | None, thousandths: int, weight_mg: int | None = None, at: datetime = LATER) -> m.SaleLine:
     fields: dict[str, Any] = dict.fromkeys(("price_version", "shelf", "wave"))
     return m.SaleLine(
         **fields,
-        at=AT,
+        at=at,
         source="sco",
         terminal="sco-1",
         basket="B1",
@@ -137,3 +140,29 @@ def test_a_count_that_says_nothing_of_the_whole_shop_changes_no_stock() -> None:
     stock = StockBook({(APPLE, "piece"): 3}, [])
     assert list(stock.feed(closed("one").model_copy(update={"counted": None}))) == []
     assert stock.on_hand(APPLE) == 3
+
+
+def test_what_a_till_that_was_cut_off_sold_before_the_count_is_in_the_count_already() -> None:
+    stock = StockBook({(APPLE, "piece"): 100}, [])
+    stock.feed(closed("one", (APPLE, 90, 1.0)))
+    stock.feed(line(APPLE, 10_000, at=AT - timedelta(hours=1)))
+    stock.feed(basket())
+    assert stock.on_hand(APPLE) == 90
+    (gone,) = of(stock.feed(closed("two", (APPLE, 80, 1.0))), m.ShrinkageFound)
+    assert (gone.sold, gone.gone) == (0, 10)
+
+
+def test_a_product_of_which_nothing_is_left_is_gone() -> None:
+    stock = StockBook({}, [])
+    stock.feed(closed("one", (APPLE, 5, 1.0), (BREAD, 5, 1.0)))
+    (gone,) = of(stock.feed(closed("two", (BREAD, 5, 1.0))), m.ShrinkageFound)
+    assert (gone.gtin, gone.counted, gone.gone) == (APPLE, 0, 5)
+    assert stock.on_hand(APPLE) == 0
+
+
+def test_the_stock_of_a_large_shop_is_set_in_small_steps() -> None:
+    stock = StockBook({}, [])
+    many = closed("one", *((f"{n:014d}", n, 1.0) for n in range(1000)))
+    steps = list(stock.steps(many))
+    assert len(steps) == 50
+    assert sum(map(len, steps)) == 2000
