@@ -16,6 +16,7 @@ from gateway.messages import Command, Fact, Message, Reading
 INBOX_ENTRIES = 256  # waiting calls of emit and submit; each carries what its caller had in hand
 TURN_S = 0.0005  # of work; then whoever waits for the event loop, a till for a price above all, gets a turn
 ROUNDS = 2  # of the event loop in a turn of others: a question is read in one and answered in the next
+GATHER_TURNS = 3  # of the event loop: requests that have come but are not read yet share the commit
 BATCH_MESSAGES = 1000  # most messages in one commit: 75 ms of work if all are of tills, 15 ms if of sensors
 
 log = logging.getLogger(__name__)
@@ -123,14 +124,14 @@ class Core:
         """Consume until cancelled; a batch in hand is finished first."""
         while True:
             first = await self._inbox.get()
-            await asyncio.shield(asyncio.ensure_future(self._commit(self._gather(first))))
+            await asyncio.shield(asyncio.ensure_future(self._batch(first)))
 
     async def drain(self) -> None:
         """Commit what still waits (call after `run` was cancelled and the devices are silent)."""
         async with self._one_batch:
             pass  # the batch in hand, if `run` was cancelled in the middle of it
         while not self._inbox.empty():
-            await self._commit(self._gather(self._inbox.get_nowait()))
+            await self._batch(self._inbox.get_nowait())
 
     def _gather(self, first: _Entry) -> list[_Entry]:
         entries, count = [first], first.weight
@@ -140,11 +141,13 @@ class Core:
             count += entry.weight
         return entries
 
-    async def _commit(self, entries: list[_Entry]) -> None:
+    async def _batch(self, first: _Entry) -> None:
         async with self._one_batch:  # also when `drain` comes while the last batch of `run` is in hand
-            await self._commit_batch(entries)
+            for _ in range(GATHER_TURNS):
+                await asyncio.sleep(0)
+            await self._commit(self._gather(first))
 
-    async def _commit_batch(self, entries: list[_Entry]) -> None:
+    async def _commit(self, entries: list[_Entry]) -> None:
         self._turn_ends = asyncio.get_running_loop().time() + TURN_S
         kept: list[Message] = []
         answers: list[_Answer] = []

@@ -146,12 +146,12 @@ async def test_rules_that_are_ahead_of_a_failed_commit_are_rebuilt(rig):
 
 async def test_a_full_inbox_holds_the_device_back_and_loses_nothing(rig):
     rig.disk.leave.clear()
-    calls = [asyncio.create_task(rig.core.emit(event(str(n)))) for n in range(2 * INBOX_ENTRIES)]
+    calls = [asyncio.create_task(rig.core.emit(event(str(n)))) for n in range(3 * INBOX_ENTRIES)]
     await turns(50)
     assert rig.core.waiting == INBOX_ENTRIES
     rig.disk.leave.set()
     await asyncio.gather(*calls)
-    assert len([e for e in rig.disk.kept if isinstance(e, m.SensorEvent)]) == 2 * INBOX_ENTRIES
+    assert len([e for e in rig.disk.kept if isinstance(e, m.SensorEvent)]) == 3 * INBOX_ENTRIES
 
 
 async def test_a_stop_finishes_the_batch_in_hand_and_drains_the_rest(rig):
@@ -213,7 +213,7 @@ async def test_a_stop_in_the_middle_of_a_long_rule_finishes_it_before_the_rest(m
     core = Core(disk, [rule])
     task = asyncio.create_task(core.run())
     calls = [asyncio.create_task(core.emit(event(names[0])))]
-    await turns(5)
+    await turns(5 + core_module.GATHER_TURNS)
     assert 0 < len(rule.seen) < 5
     calls += [asyncio.create_task(core.emit(event(name))) for name in names[1:]]
     await turns(1)
